@@ -1,0 +1,131 @@
+"""Class tables: the names, colours and file ids of the classes a network tells apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from icnet.errors import ConfigError, DataError
+
+IGNORE = 255
+_UNKNOWN = -1
+
+
+@dataclass(frozen=True)
+class ClassTable:
+    """The classes of a data set, in the order of their train ids 0..n-1.
+
+    names, colors: one per class; a colour is (red, green, blue) in 0..255.
+    label_ids: the value that stands for each class in the label files (Cityscapes: road is 7); None when the files hold
+        train ids already.
+    ignored_ids: the values that may occur in the label files and are left out of loss and metrics, beside 255.
+    """
+
+    names: Sequence[str]
+    colors: Sequence[Sequence[int]]
+    label_ids: Sequence[int] | None = None
+    ignored_ids: Sequence[int] = ()
+
+    def __post_init__(self) -> None:
+        for field in ("names", "colors", "label_ids", "ignored_ids"):  # plain tuples, also from a YAML file
+            value = getattr(self, field)
+            if value is not None:
+                object.__setattr__(self, field, tuple(tuple(v) if field == "colors" else v for v in value))
+        self._check()
+
+    def _check(self) -> None:
+        if not self.names:
+            raise ConfigError("data.classes.names is empty: list at least two classes")
+        if len(self.names) > IGNORE:
+            raise ConfigError(f"data.classes has {len(self.names)} classes: label maps of 8 bits hold at most {IGNORE}")
+        if len(set(self.names)) != len(self.names):
+            twice = sorted({n for n in self.names if list(self.names).count(n) > 1})
+            raise ConfigError(f"data.classes.names lists {', '.join(twice)} more than once: every class needs a name of its own")
+        for field, values in (("colors", self.colors), ("label_ids", self.label_ids)):
+            if values is not None and len(values) != len(self.names):
+                raise ConfigError(
+                    f"data.classes.{field} has {len(values)} entries for {len(self.names)} names: give one for each class"
+                )
+        for name, color in zip(self.names, self.colors, strict=True):
+            if len(color) != 3 or not all(0 <= c <= 255 for c in color):
+                raise ConfigError(f"data.classes.colors: {name} has {list(color)}; a colour is [red, green, blue] in 0..255")
+        clash = set(self.ids) & set(self.ignored_ids)
+        if clash or len(set(self.ids)) != len(self.ids):
+            raise ConfigError(f"data.classes: an id stands for two things ({sorted(clash) or list(self.ids)}): make them unique")
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @property
+    def ids(self) -> tuple[int, ...]:
+        """The value of each class in the label files."""
+        return tuple(self.label_ids) if self.label_ids is not None else tuple(range(len(self.names)))
+
+    @cached_property
+    def palette(self) -> npt.NDArray[np.uint8]:
+        """(256, 3) colours by train id; ignored pixels are black."""
+        table = np.zeros((256, 3), np.uint8)
+        table[: len(self)] = np.asarray(self.colors, np.uint8)
+        return table
+
+    @cached_property
+    def _train_id_of(self) -> npt.NDArray[np.int16]:
+        table = np.full(256, _UNKNOWN, np.int16)
+        table[[*self.ignored_ids, IGNORE]] = IGNORE
+        table[list(self.ids)] = np.arange(len(self))
+        return table
+
+    @cached_property
+    def _is_train_id(self) -> npt.NDArray[np.int16]:
+        table = np.full(256, _UNKNOWN, np.int16)
+        table[: len(self)] = np.arange(len(self))
+        table[IGNORE] = IGNORE
+        return table
+
+    def to_train_ids(self, label: npt.NDArray[np.uint8], source: object, *, train_ids: bool = False) -> npt.NDArray[np.uint8]:
+        """Translate a label map (H, W) as it stands in a file; `source` names the file in errors.
+
+        train_ids: the file holds train ids already (Cityscapes' *_labelTrainIds.png), whatever `label_ids` says.
+        Raises DataError when a value belongs to no class and is not among the ignored ones.
+        """
+        table = self._is_train_id if train_ids else self._train_id_of
+        translated = table[label]
+        if (translated == _UNKNOWN).any():
+            values, counts = np.unique(label[translated == _UNKNOWN], return_counts=True)
+            found = ", ".join(f"{v} ({n} pixels)" for v, n in zip(values[:5], counts[:5], strict=True))
+            known = [*range(len(self))] if train_ids else [*self.ids, *self.ignored_ids]
+            raise DataError(
+                f"{source} has label {found}, which no class has (known: {_ranges(known)}, and 255 to ignore): "
+                "choose the data YAML that fits the files, or name the value in data.classes.ignored_ids"
+            )
+        return translated.astype(np.uint8)
+
+    def from_colors(self, label: npt.NDArray[np.uint8], source: object) -> npt.NDArray[np.uint8]:
+        """Translate a label map of colours (H, W, 3), red first, into train ids; black is ignored unless it is a class."""
+        keys = label.astype(np.int32) @ np.array([65536, 256, 1], np.int32)
+        known = {int(np.dot(c, (65536, 256, 1))): i for i, c in enumerate(self.colors)}
+        known.setdefault(0, IGNORE)
+        values, inverse = np.unique(keys, return_inverse=True)
+        unknown = [int(v) for v in values if int(v) not in known]
+        if unknown:
+            found = ", ".join(f"({v >> 16}, {v >> 8 & 255}, {v & 255})" for v in unknown[:5])
+            raise DataError(
+                f"{source} has the colour {found}, which no class has: add it to data.classes.colors, "
+                "and make sure that the label images were never saved as JPEG or resized with blending"
+            )
+        return np.array([known[int(v)] for v in values], np.uint8)[inverse].reshape(keys.shape)
+
+
+def _ranges(values: Sequence[int]) -> str:
+    """1, 2, 3, 7 as '1-3, 7'."""
+    runs: list[list[int]] = []
+    for value in sorted(set(values)):
+        if runs and value == runs[-1][-1] + 1:
+            runs[-1].append(value)
+        else:
+            runs.append([value])
+    return ", ".join(f"{r[0]}-{r[-1]}" if len(r) > 1 else str(r[0]) for r in runs)

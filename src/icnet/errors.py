@@ -1,0 +1,17 @@
+"""The errors that a user can mend: one line that names the value, what is wrong with it and what to do."""
+
+
+class ICNetError(Exception):
+    """Base of every error whose message is meant for the user; the command line prints it as its only line."""
+
+
+class ConfigError(ICNetError):
+    """A setting is unknown, of the wrong kind, or contradicts another one."""
+
+
+class DataError(ICNetError):
+    """Files of a data set are missing, broken, or do not belong together."""
+
+
+class WeightsError(ICNetError):
+    """A file of weights cannot be read or does not fit the network."""
