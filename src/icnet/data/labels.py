@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -64,6 +65,15 @@ class ClassTable:
     def ids(self) -> tuple[int, ...]:
         """The value of each class in the label files."""
         return tuple(self.label_ids) if self.label_ids is not None else tuple(range(len(self.names)))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain lists, as stored in a checkpoint."""
+        return {
+            "names": list(self.names),
+            "colors": [list(c) for c in self.colors],
+            "label_ids": None if self.label_ids is None else list(self.label_ids),
+            "ignored_ids": list(self.ignored_ids),
+        }
 
     @cached_property
     def palette(self) -> npt.NDArray[np.uint8]:

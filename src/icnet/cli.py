@@ -1,0 +1,52 @@
+"""The command line: composes the configuration, runs one task, and is the only place that prints an error and exits."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+
+import hydra
+from omegaconf import DictConfig
+
+from icnet.config import suggest
+from icnet.errors import ICNetError
+
+TASKS = {"train": "icnet.tasks.train:train"}
+
+
+def main() -> None:
+    """Entry of `python run.py` and of `icnet`."""
+    try:
+        hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name="config")(run)()
+    except SystemExit as stop:
+        if stop.code == 1:  # Hydra refused; our own errors carry their line
+            print_suggestions(sys.argv[1:])
+        raise
+
+
+def print_suggestions(arguments: list[str]) -> None:
+    """After Hydra's own message: the nearest setting for each misspelt one of the command line."""
+    for line in suggest(arguments, conf_folder()):
+        print(f"icnet: {line}", file=sys.stderr)
+
+
+def run(cfg: DictConfig) -> None:
+    """Run the task that the configuration names; an error that the user can mend becomes one line and status 1."""
+    module, function = TASKS[cfg.task.name].split(":")
+    try:
+        getattr(importlib.import_module(module), function)(cfg)
+    except ICNetError as error:
+        fail(error)
+
+
+def fail(error: ICNetError) -> None:
+    """One line on stderr, exit status 1. SystemExit passes through Hydra without a traceback."""
+    sys.stdout.flush()
+    raise SystemExit(f"icnet: {error}")
+
+
+def conf_folder() -> Path:
+    """conf/ of the wheel, or of the checkout."""
+    packaged = Path(__file__).parent / "conf"
+    return packaged if packaged.is_dir() else Path(__file__).parents[2] / "conf"

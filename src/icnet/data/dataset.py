@@ -1,0 +1,108 @@
+"""Samples of a split as a torch Dataset, and the order in which training reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset, Sampler
+
+from icnet.data.images import read_pair
+from icnet.data.labels import ClassTable
+from icnet.data.layouts import Sample
+from icnet.data.transforms import Augment
+from icnet.errors import DataError
+
+
+class Frame(NamedTuple):
+    """A frame, or a batch of them: image (..., H, W, 3) uint8, red first; label (..., H, W) uint8 train ids."""
+
+    image: Tensor
+    label: Tensor
+
+
+class Draw(NamedTuple):
+    """Which sample, and the epoch that decides its augmentation."""
+
+    epoch: int
+    index: int
+
+
+class SegmentationDataset(Dataset[Frame]):
+    """The frames of a split, augmented when `augment` is given, at native size otherwise."""
+
+    def __init__(self, samples: Sequence[Sample], classes: ClassTable, augment: Augment | None = None, seed: int = 0) -> None:
+        self.samples = list(samples)
+        self.classes = classes
+        self.augment = augment
+        self.seed = seed
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, draw: Draw | int) -> Frame:
+        epoch, index = draw if isinstance(draw, tuple) else (0, draw)
+        image, label = read_pair(*self.samples[index], self.classes)
+        if self.augment is not None:
+            image, label = self.augment(image, label, (self.seed, epoch, index))
+        return Frame(torch.from_numpy(image), torch.from_numpy(np.ascontiguousarray(label)))
+
+
+class TrainSampler(Sampler[Draw]):
+    """A new order of all samples each epoch; of every step's global batch each process takes its consecutive share.
+
+    So 2 processes with batch 2 see in each step the samples that 1 process with batch 4 sees. The last, incomplete global
+    batch is left out.
+    """
+
+    def __init__(self, length: int, batch_size: int, seed: int, rank: int = 0, world_size: int = 1) -> None:
+        self.length, self.batch_size, self.seed = length, batch_size, seed
+        self.rank, self.world_size = rank, world_size
+        self.epoch = 0
+        if self.steps == 0:
+            raise DataError(
+                f"the training split has {length} images, but one step takes {batch_size} x {world_size} "
+                "(data.batch_size x processes): lower data.batch_size or add images"
+            )
+
+    @property
+    def steps(self) -> int:
+        """Steps of an epoch."""
+        return self.length // (self.batch_size * self.world_size)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by Lightning before each epoch."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return self.steps * self.batch_size
+
+    def __iter__(self) -> Iterator[Draw]:
+        order = np.random.default_rng([self.seed, self.epoch]).permutation(self.length)
+        for step in range(self.steps):
+            start = (step * self.world_size + self.rank) * self.batch_size
+            for index in order[start : start + self.batch_size]:
+                yield Draw(self.epoch, int(index))
+
+
+class EvalSampler(Sampler[int]):
+    """Every sample exactly once over all processes: no padding, the shares may differ by one."""
+
+    def __init__(self, length: int, rank: int = 0, world_size: int = 1) -> None:
+        self.indices = range(rank, length, world_size)
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.indices)
+
+
+def init_worker(worker: int) -> None:
+    """Loader workers are the parallelism: OpenCV and torch keep to one thread in each."""
+    cv2.setNumThreads(0)
+    torch.set_num_threads(1)

@@ -1,0 +1,100 @@
+"""Read images and label maps from files; write them."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, UnidentifiedImageError
+
+from icnet.data.labels import ClassTable
+from icnet.errors import DataError
+
+Pixels = npt.NDArray[np.uint8]
+_PNG_COLOR_TYPE = 25  # offset of this byte in a PNG file; 3 says that the pixels are places in a palette
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm")
+
+
+def read_image(path: Path) -> Pixels:
+    """(H, W, 3) uint8, red first."""
+    image = _decode(path, _bytes(path), cv2.IMREAD_COLOR)
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)  # type: ignore[return-value]
+
+
+def read_label(path: Path, classes: ClassTable) -> Pixels:
+    """(H, W) uint8 train ids; 255 where a pixel is ignored.
+
+    Grey and palette files hold ids (train ids where the name ends in labelTrainIds), colour files the colours of `classes`.
+    """
+    pixels = _read_raw_label(path)
+    if pixels.ndim == 3:
+        return classes.from_colors(pixels, path)
+    return classes.to_train_ids(pixels, path, train_ids=path.stem.endswith("labelTrainIds"))
+
+
+def read_pair(image: Path, label: Path, classes: ClassTable) -> tuple[Pixels, Pixels]:
+    """An image and its label map, of equal size."""
+    pixels, train_ids = read_image(image), read_label(label, classes)
+    if pixels.shape[:2] != train_ids.shape:
+        raise DataError(
+            f"{image} is {_size(pixels)} but its label {label} is {_size(train_ids)}: "
+            "a label map has the size of its image; resize it with nearest neighbour or export it again"
+        )
+    return pixels, train_ids
+
+
+def write_image(path: Path, pixels: npt.NDArray[np.generic]) -> None:
+    """Write (H, W) or (H, W, 3) red-first pixels, 8 or 16 bits, in the format of the suffix."""
+    out = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR) if pixels.ndim == 3 else pixels  # type: ignore[arg-type, call-overload]
+    done, data = cv2.imencode(path.suffix, out)
+    if not done:
+        raise DataError(f"{path} cannot be written: OpenCV has no encoder for {path.suffix!r}; use .png or .jpg")
+    path.write_bytes(data.tobytes())
+
+
+def _read_raw_label(path: Path) -> Pixels:
+    data = _bytes(path)
+    if data[:4] == b"\x89PNG" and len(data) > _PNG_COLOR_TYPE and data[_PNG_COLOR_TYPE] == 3:
+        return _palette_ids(path, data)
+    pixels = _decode(path, data, cv2.IMREAD_UNCHANGED)
+    if pixels.dtype != np.uint8:
+        if pixels.max() > 255:
+            raise DataError(f"{path} holds {pixels.dtype} values up to {pixels.max()}: label maps hold class ids of 0..255")
+        pixels = pixels.astype(np.uint8)
+    return pixels if pixels.ndim == 2 else np.ascontiguousarray(pixels[:, :, 2::-1])
+
+
+def _palette_ids(path: Path, data: bytes) -> Pixels:
+    """OpenCV would turn the places of a palette into colours."""
+    try:
+        return np.asarray(Image.open(io.BytesIO(data)))
+    except (OSError, UnidentifiedImageError, SyntaxError) as error:
+        raise _broken(path) from error
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror}): check the path and its permissions") from error
+
+
+def _decode(path: Path, data: bytes, flags: int) -> Pixels:
+    try:
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
+    except cv2.error:
+        pixels = None
+    if pixels is None:
+        raise _broken(path)
+    return pixels  # type: ignore[return-value]
+
+
+def _broken(path: Path) -> DataError:
+    return DataError(f"{path} is not a readable image (broken or cut off): copy or download it again")
+
+
+def _size(pixels: Pixels) -> str:
+    return f"{pixels.shape[0]}x{pixels.shape[1]}"

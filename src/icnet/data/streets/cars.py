@@ -1,0 +1,207 @@
+"""The cars of a street scene: two convex bodies, one on the other, with glass, lights and wheels."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from icnet.data.streets.camera import Floats
+from icnet.data.streets.canvas import CAR, Canvas
+from icnet.data.streets.layout import Spot
+from icnet.data.streets.light import Colour, dim, hsv, mix
+
+_NOSE, _TAIL = 0, 1
+
+
+class _Shape(NamedTuple):
+    """Outlines from the side, counter-clockwise from the front bumper: metres to the front and up."""
+
+    body: Floats
+    cabin: Floats
+    half: float  # half the width
+    roof: float  # how wide the roof is, as a share of the width at the windows' foot
+    wheel: float  # radius
+    axles: tuple[float, float]
+
+
+_SHAPES = (
+    _Shape(  # saloon
+        np.array([[2.2, 0.28], [2.22, 0.62], [2.05, 0.8], [0.95, 0.95], [-1.7, 0.98], [-2.2, 0.9], [-2.2, 0.32]]),
+        np.array([[0.95, 0.94], [0.2, 1.42], [-0.95, 1.44], [-1.7, 0.97]]),
+        0.9, 0.78, 0.34, (1.35, -1.35),
+    ),
+    _Shape(  # hatchback
+        np.array([[1.9, 0.28], [1.95, 0.65], [1.75, 0.86], [0.9, 1.0], [-1.75, 1.05], [-1.85, 0.7], [-1.82, 0.32]]),
+        np.array([[0.95, 0.99], [0.25, 1.52], [-1.25, 1.54], [-1.75, 1.04]]),
+        0.87, 0.8, 0.33, (1.18, -1.18),
+    ),
+    _Shape(  # off-roader
+        np.array([[2.2, 0.4], [2.25, 0.85], [2.05, 1.05], [0.95, 1.15], [-2.1, 1.18], [-2.2, 0.85], [-2.15, 0.42]]),
+        np.array([[1.0, 1.14], [0.4, 1.76], [-1.75, 1.78], [-2.1, 1.17]]),
+        0.97, 0.85, 0.4, (1.35, -1.35),
+    ),
+    _Shape(  # van
+        np.array([[2.4, 0.35], [2.42, 0.9], [2.2, 1.1], [1.75, 1.2], [-2.35, 1.22], [-2.4, 0.9], [-2.38, 0.38]]),
+        np.array([[1.8, 1.19], [1.15, 2.05], [-2.25, 2.1], [-2.36, 1.2]]),
+        1.0, 0.92, 0.36, (1.5, -1.45),
+    ),
+)
+
+
+class _Car:
+    """A car at its spot; points of it are given as (to the front, up, to its right)."""
+
+    def __init__(self, canvas: Canvas, spot: Spot, shape: _Shape, paint: Colour) -> None:
+        self.canvas, self.spot, self.shape, self.paint = canvas, spot, shape, paint
+        ahead = np.array([np.sin(spot.heading), 0.0, np.cos(spot.heading)])
+        right = np.array([np.cos(spot.heading), 0.0, -np.sin(spot.heading)])
+        self.axes = np.stack([ahead, np.array([0.0, 1.0, 0.0]), right])
+        self.towards = self.axes @ (canvas.camera.position - spot.base)
+
+    def face(self, points: Floats, colour: Colour) -> None:
+        self.canvas.face(self.spot.base + points @ self.axes, colour)
+
+    def shine(self, colour: Colour, normal: Floats) -> Colour:
+        """A paint under the scene's light, on a surface that faces along a direction of the car's own axes."""
+        x, y, z = normal @ self.axes
+        return self.canvas.light.on(colour, (float(x), float(y), float(z)))
+
+
+def draw_car(canvas: Canvas, spot: Spot, paint: Colour, rng: np.random.Generator) -> None:
+    """A car in any direction."""
+    car = _Car(canvas, spot, _SHAPES[rng.choice(4, p=(0.3, 0.32, 0.22, 0.16))], paint)
+    side = 1.0 if car.towards[2] > 0 else -1.0
+    _underside(car)
+    _hull(car, side)
+    _wheels(car, side, rng)
+    _cabin(car, side, rng)
+    canvas.finish(CAR, spot.depth)
+
+
+def _underside(car: _Car) -> None:
+    """The dark between the wheels."""
+    half, body = car.shape.half * 0.92, car.shape.body
+    for z in (-half, half):
+        ends = np.array([[body[0, 0] - 0.25, 0.5], [body[-1, 0] + 0.25, 0.5], [body[-1, 0] + 0.25, 0.1], [body[0, 0] - 0.25, 0.1]])
+        car.face(np.column_stack([ends, np.full(4, z)]), (14.0, 14.0, 18.0))
+
+
+def _strip(a: Floats, b: Floats, left: float, right: float, top: float = 1.0) -> Floats:
+    """The face between two points of an outline, across the car; `top` narrows it at b."""
+    return np.array([[*a, left], [*a, right], [*b, right * top], [*b, left * top]])
+
+
+def _hull(car: _Car, side: float) -> None:
+    body, half = car.shape.body, car.shape.half
+    for i in range(len(body) - 1):
+        a, b = body[i], body[i + 1]
+        normal = np.array([b[1] - a[1], a[0] - b[0], 0.0])
+        if normal @ (car.towards - [*a, 0.0]) > 0:
+            normal /= np.linalg.norm(normal)
+            car.face(_strip(a, b, -half, half), car.shine(car.paint, normal))
+            if i == 0:
+                _front(car)
+            elif i == len(body) - 2:
+                _rear(car)
+    outward = np.array([0.0, 0.0, side])
+    flank = np.column_stack([body, np.full(len(body), side * half)])
+    car.face(flank, car.shine(car.paint, outward))
+    _trim(car, side, car.shine(car.paint, outward))
+
+
+def _trim(car: _Car, side: float, colour: Colour) -> None:
+    """The shaded lower part of a flank, its bright edge, the gaps of the doors."""
+    body, z = car.shape.body, side * (car.shape.half + 0.01)
+    front, rear, waist = body[0, 0] - 0.04, body[-1, 0] + 0.04, body[3, 1]
+    low = body[0, 1]
+    car.face(_panel(rear, front, low, low + 0.2, z), dim(colour, 0.55))
+    car.face(_panel(rear + 0.2, body[3, 0], waist - 0.16, waist - 0.07, z), mix(colour, (255.0, 255.0, 255.0), 0.35))
+    for x in (body[3, 0] - 0.3, body[3, 0] - 1.35):
+        car.face(_panel(x - 0.03, x + 0.03, low + 0.15, waist - 0.05, z), dim(colour, 0.45))
+
+
+def _panel(rear: float, front: float, low: float, high: float, z: float) -> Floats:
+    """An upright rectangle on a flank."""
+    return np.array([[rear, low, z], [front, low, z], [front, high, z], [rear, high, z]])
+
+
+def _across(car: _Car, end: int, across: tuple[float, float], share: tuple[float, float]) -> Floats:
+    """A patch of the nose or the tail: across in shares of half the width, and from its foot (0) to its top (1)."""
+    body = car.shape.body
+    a, b = (body[0], body[1]) if end == _NOSE else (body[-1], body[-2])
+    out = 0.015 if end == _NOSE else -0.015
+    low, high = a + (b - a) * share[0] + (out, 0), a + (b - a) * share[1] + (out, 0)
+    return _strip(low, high, across[0] * car.shape.half, across[1] * car.shape.half)
+
+
+def _front(car: _Car) -> None:
+    lit = car.canvas.light.lamps > 0.15
+    lamp = (255.0, 250.0, 215.0) if lit else car.canvas.light.on((235.0, 235.0, 225.0))
+    car.face(_across(car, _NOSE, (-0.5, 0.5), (0.25, 0.85)), car.canvas.light.on((30.0, 30.0, 34.0)))
+    car.face(_across(car, _NOSE, (-0.25, 0.25), (0.1, 0.42)), car.canvas.light.on((235.0, 235.0, 230.0)))
+    for side in (-1, 1):
+        car.face(_across(car, _NOSE, (0.56 * side, 0.93 * side), (0.5, 0.95)), lamp)
+
+
+def _rear(car: _Car) -> None:
+    lit = car.canvas.light.lamps > 0.15
+    lamp = (255.0, 45.0, 35.0) if lit else car.canvas.light.on((200.0, 25.0, 25.0))
+    car.face(_across(car, _TAIL, (-1.0, 1.0), (0.0, 0.3)), car.canvas.light.on((32.0, 32.0, 36.0)))
+    car.face(_across(car, _TAIL, (-0.26, 0.26), (0.4, 0.7)), car.canvas.light.on((235.0, 235.0, 230.0)))
+    for side in (-1, 1):
+        car.face(_across(car, _TAIL, (0.62 * side, 0.98 * side), (0.45, 0.98)), lamp)
+
+
+def _wheels(car: _Car, side: float, rng: np.random.Generator) -> None:
+    around = np.linspace(0, 2 * np.pi, 15)[:-1]
+    turn = rng.uniform(0, 1)
+    hub = car.canvas.light.on(hsv(0.6, 0.05, rng.uniform(0.55, 0.9)))
+    for axle in car.shape.axles:
+        for radius, colour, z in ((1.16, (10.0, 10.0, 12.0), 0.005), (1.0, (26.0, 26.0, 30.0), 0.02), (0.62, hub, 0.03)):
+            r = radius * car.shape.wheel
+            ring = np.stack([axle + r * np.cos(around), car.shape.wheel + r * np.sin(around), np.full(14, side * (car.shape.half + z))], axis=1)
+            car.face(ring, colour)
+        for spoke in np.arange(3) * 2.1 + turn:
+            x, y = 0.55 * car.shape.wheel * np.cos(spoke), 0.55 * car.shape.wheel * np.sin(spoke)
+            tip = np.array([[0, 0], [x - 0.2 * y, y + 0.2 * x], [x + 0.2 * y, y - 0.2 * x]])
+            car.face(np.column_stack([tip + (axle, car.shape.wheel), np.full(3, side * (car.shape.half + 0.04))]), (45.0, 45.0, 50.0))
+
+
+def _cabin(car: _Car, side: float, rng: np.random.Generator) -> None:
+    """Glass around, and the roof; the pillars are what the glass leaves of the painted faces."""
+    cabin, half, narrow = car.shape.cabin, car.shape.half * 0.94, car.shape.roof
+    glass = car.canvas.light.on(hsv(0.58, 0.3, rng.uniform(0.12, 0.3)))
+    shine = mix(glass, car.canvas.light.horizon, 0.45)
+    screens = (_strip(cabin[0], cabin[1], -half, half, narrow), _strip(cabin[3], cabin[2], -half, half, narrow))
+    for screen, normal in zip(screens, (np.array([0.8, 0.6, 0.0]), np.array([-0.8, 0.6, 0.0])), strict=True):
+        if normal @ (car.towards - screen[0]) > 0:
+            car.face(screen, car.shine(car.paint, normal))
+            car.face(_inset(screen, 0.07, 0.1), glass)
+            car.face(_inset(screen, 0.07, 0.1)[[0, 2, 3]], mix(glass, shine, 0.6))
+    z = np.array([1.0, narrow, narrow, 1.0]) * side * half
+    flank = np.column_stack([cabin, z])
+    car.face(flank, car.shine(car.paint, np.array([0.0, 0.3, side])))
+    _side_windows(car, flank, glass, shine)
+    roof = _strip(cabin[1], cabin[2], -half * narrow, half * narrow)
+    if car.towards[1] > cabin[1, 1]:
+        car.face(roof, car.shine(car.paint, np.array([0.0, 1.0, 0.0])))
+
+
+def _side_windows(car: _Car, flank: Floats, glass: Colour, shine: Colour) -> None:
+    """Two panes with a pillar between them."""
+    panes = _inset(flank, 0.05, 0.12)
+    for left, right in ((0.0, 0.47), (0.53, 1.0)):
+        low, high = panes[0] + (panes[3] - panes[0]) * [[left], [right]], panes[1] + (panes[2] - panes[1]) * [[left], [right]]
+        pane = np.array([low[0], high[0], high[1], low[1]])
+        car.face(pane, glass)
+        car.face(np.array([pane[0] * 0.35 + pane[1] * 0.65, pane[1], pane[2], pane[3] * 0.35 + pane[2] * 0.65]), shine)
+
+
+def _inset(face: Floats, across: float, up: float) -> Floats:
+    """A four-cornered face drawn in from its edges by shares of its size."""
+    a, b, c, d = face
+    rows = []
+    for u, v in ((across, up), (1 - across, up), (1 - across, 1 - up), (across, 1 - up)):
+        rows.append((a * (1 - u) + b * u) * (1 - v) + (d * (1 - u) + c * u) * v)
+    return np.array(rows)

@@ -1,0 +1,144 @@
+"""Who and what is in a street scene: finds a free place in view for each car, figure, tree, lamp and sign."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from icnet.data.streets.buildings import Gap
+from icnet.data.streets.camera import Camera, Floats
+from icnet.data.streets.layout import Layout, Spot
+
+_TRIES = 30
+
+
+class Thing(NamedTuple):
+    """A thing of some kind at its spot; `reach` is half of what it takes up on the ground, along and across it."""
+
+    kind: str
+    spot: Spot
+    reach: tuple[float, float]
+
+
+class _Role(NamedTuple):
+    """How many things of a kind there are, and where they may stand."""
+
+    kind: str
+    count: tuple[int, int]
+    height: tuple[float, float]  # metres
+    share: tuple[float, float]  # of the frame's height that its height may take up
+    place: Callable[[np.random.Generator, Layout], tuple[float, float]]  # across, heading
+    reach: tuple[float, float]  # metres, along and across
+
+
+def draw_cast(rng: np.random.Generator, camera: Camera, layout: Layout) -> list[Thing]:
+    """All things beside and on the road, the furthest first."""
+    things: list[Thing] = []
+    for role in _ROLES:
+        for _ in range(rng.integers(role.count[0], role.count[1] + 1)):
+            spot = _search(rng, camera, layout, role, things)
+            if spot is not None:
+                things.append(Thing(role.kind, spot, role.reach))
+    return sorted(things, key=lambda thing: -thing.spot.depth)
+
+
+def draw_yard(rng: np.random.Generator, camera: Camera, layout: Layout, gap: Gap) -> Iterator[Thing]:
+    """Trees and bushes where a house is missing."""
+    for _ in range(round((gap.far - gap.near) / 4)):
+        along, across = rng.uniform(gap.near, gap.far), gap.across + gap.side * rng.uniform(1.5, 9)
+        base = layout.at(across, along)[0]
+        depth = camera.depth(base)
+        if depth > 3.5:
+            kind, height = ("tree", rng.uniform(4, 9)) if rng.random() < 0.75 else ("bush", rng.uniform(1.2, 2.5))
+            yield Thing(kind, Spot(base, across, 0.0, height, depth), (0.3, 0.3))
+
+
+def shadow(thing: Thing, to_sun: tuple[float, float, float]) -> Floats:
+    """The corners (N, 3) of the patch of ground that a thing keeps the sun from; it is convex once wrapped in a hull."""
+    return cast_shadow(footprint(thing), min(thing.spot.height, 6.0), to_sun)
+
+
+def cast_shadow(base: Floats, height: float, to_sun: tuple[float, float, float]) -> Floats:
+    """What a prism of some height over ground points (N, 3) shades, corners (2 N, 3) in no order."""
+    away = -np.array([to_sun[0], 0.0, to_sun[2]]) * height / max(float(to_sun[1]), 0.25)
+    return np.concatenate([base, base + away])
+
+
+def footprint(thing: Thing) -> Floats:
+    """The corners (4, 3) of the ground under a thing."""
+    turn = thing.spot.heading
+    ahead = np.array([np.sin(turn), 0.0, np.cos(turn)]) * thing.reach[0]
+    right = np.array([np.cos(turn), 0.0, -np.sin(turn)]) * thing.reach[1]
+    return thing.spot.base + np.array([ahead + right, ahead - right, -ahead - right, right - ahead])
+
+
+def _search(rng: np.random.Generator, camera: Camera, layout: Layout, role: _Role, taken: list[Thing]) -> Spot | None:
+    """A place in view where nothing stands yet; None where none was found."""
+    for _ in range(_TRIES):
+        height = rng.uniform(*role.height)
+        share = np.exp(rng.uniform(*np.log(role.share)))
+        along = camera.focal * height / (share * camera.height)
+        if along > layout.reach or (layout.on_crossing(along, 0.1) and role.kind != "car"):
+            continue
+        across, heading = role.place(rng, layout)
+        base = layout.at(across, along)[0]
+        depth = camera.depth(base)
+        if depth < 2.5 or not 0.02 < camera.project(base[None])[0, 0] / camera.width < 0.98:
+            continue
+        if all(math.dist(base, other.spot.base) > 0.8 * (max(role.reach) + max(other.reach)) for other in taken):
+            return Spot(base, across, heading + layout.heading(along), height, depth)
+    return None
+
+
+def _side(rng: np.random.Generator) -> int:
+    return 1 if rng.random() < 0.5 else -1
+
+
+def _lane(rng: np.random.Generator, layout: Layout) -> tuple[float, float]:
+    """Parked at the kerb, or driving: towards the camera on the left, away from it on the right."""
+    side = _side(rng)
+    turned = rng.choice([0.0, np.pi]) if rng.random() < 0.25 else (0.0 if side > 0 else np.pi)
+    if rng.random() < 0.55:
+        return side * (layout.half - 1.15), turned + rng.normal(0, 0.04)
+    odd = rng.uniform(-1.2, 1.2) if rng.random() < 0.2 else rng.normal(0, 0.06)
+    return side * layout.half * rng.uniform(0.3, 0.55), turned + odd
+
+
+def _cycling(rng: np.random.Generator, layout: Layout) -> tuple[float, float]:
+    side = _side(rng)
+    across = side * (layout.half + rng.uniform(-2.0, 0.9))
+    return across, (0.0 if rng.random() < 0.5 else np.pi) + rng.normal(0, 0.5)
+
+
+def _walking(rng: np.random.Generator, layout: Layout) -> tuple[float, float]:
+    """On a sidewalk, now and then across the road, in any direction."""
+    if rng.random() < 0.16:
+        return rng.uniform(-layout.half, layout.half), rng.choice([-1, 1]) * np.pi / 2
+    side = _side(rng)
+    across = side * (layout.half + rng.uniform(0.6, max(0.7, layout.walks[side > 0] - 0.6)))
+    return across, rng.choice([0.0, np.pi, rng.uniform(0, 2 * np.pi)]) + rng.normal(0, 0.2)
+
+
+def _kerb(rng: np.random.Generator, layout: Layout) -> tuple[float, float]:
+    return _side(rng) * (layout.half + rng.uniform(0.45, 1.1)), rng.normal(0, 0.25)
+
+
+def _green(rng: np.random.Generator, layout: Layout) -> tuple[float, float]:
+    side = _side(rng)
+    return side * (layout.half + rng.choice([1.0, rng.uniform(1.0, layout.walks[side > 0])])), 0.0
+
+
+_ROLES = (
+    _Role("car", (3, 6), (1.5, 1.5), (0.08, 0.42), _lane, (2.2, 0.9)),
+    _Role("rider", (2, 4), (1.65, 1.9), (0.16, 0.5), _cycling, (0.9, 0.3)),
+    _Role("sign", (2, 4), (2.3, 3.2), (0.24, 0.75), _kerb, (0.2, 0.2)),
+    _Role("person", (4, 7), (1.45, 1.95), (0.13, 0.5), _walking, (0.3, 0.3)),
+    _Role("tree", (1, 4), (4.0, 7.5), (0.3, 1.2), _green, (0.5, 0.5)),
+    _Role("lamp", (1, 4), (4.5, 7.5), (0.5, 1.6), _kerb, (0.2, 0.2)),
+    _Role("bollard", (0, 3), (1.0, 1.2), (0.1, 0.3), _kerb, (0.2, 0.2)),
+    _Role("gantry", (0, 1), (5.0, 6.5), (0.4, 0.9), _kerb, (0.2, 0.2)),
+    _Role("bush", (0, 2), (0.9, 1.6), (0.12, 0.4), _green, (0.6, 0.6)),
+)

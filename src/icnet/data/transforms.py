@@ -1,0 +1,109 @@
+"""Augmentation: a random scale and crop in one step, flip, and colour jitter; decided by (seed, epoch, sample) alone."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from icnet.data.images import Pixels
+from icnet.data.labels import IGNORE
+from icnet.errors import ConfigError
+
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # its import asks the network otherwise
+import albumentations as A
+
+
+class Window(NamedTuple):
+    """A source window (top, left, height, width), the (height, width) it is scaled to, and its place in the crop."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+    scaled: tuple[int, int]
+    offset: tuple[int, int]
+
+
+class Augment:
+    """Random scale, crop, flip and colour jitter of an image and its label map.
+
+    crop_size: (height, width) of what comes out; where the scaled frame is smaller it is padded with ignored pixels.
+    scale: the range of the uniformly drawn factor (paper: 0.5 to 2).
+    flip: probability of a horizontal flip.
+    brightness, contrast, saturation, hue: ranges of albumentations' ColorJitter, 0 for none.
+    """
+
+    def __init__(
+        self,
+        crop_size: Sequence[int],
+        scale: Sequence[float] = (0.5, 2.0),
+        flip: float = 0.5,
+        brightness: float = 0.0,
+        contrast: float = 0.0,
+        saturation: float = 0.0,
+        hue: float = 0.0,
+    ) -> None:
+        if len(crop_size) != 2 or min(crop_size) < 32:
+            raise ConfigError(f"data.crop_size is {list(crop_size)}: give [height, width], each at least 32")
+        if len(scale) != 2 or not 0 < scale[0] <= scale[1]:
+            raise ConfigError(f"data.augment.scale is {list(scale)}: give [smallest, largest], both above 0")
+        self.crop_size = (int(crop_size[0]), int(crop_size[1]))
+        self.scale = (float(scale[0]), float(scale[1]))
+        steps: list[A.BasicTransform] = [A.HorizontalFlip(p=flip)]
+        if max(brightness, contrast, saturation, hue) > 0:
+            steps.append(
+                A.ColorJitter(brightness=brightness, contrast=contrast, saturation=saturation, hue=hue, p=1.0)
+            )
+        self.appearance = A.Compose(steps)
+
+    def __call__(self, image: Pixels, label: Pixels, key: Sequence[int]) -> tuple[Pixels, Pixels]:
+        """image (H, W, 3), label (H, W); key: the numbers that decide everything, here (seed, epoch, sample)."""
+        rng = np.random.default_rng(list(key))
+        image, label = self.scale_crop(image, label, rng)
+        self.appearance.set_random_seed(int(rng.integers(2**31)))
+        out = self.appearance(image=image, mask=label)
+        return out["image"], out["mask"]
+
+    def scale_crop(self, image: Pixels, label: Pixels, rng: np.random.Generator) -> tuple[Pixels, Pixels]:
+        """Scale by a random factor, then take a random crop: same distribution, but only the source window that becomes
+        the crop is cut out and scaled."""
+        window = draw_window(label.shape[:2], self.crop_size, self.scale, rng)
+        return (
+            _cut(image, window, self.crop_size, cv2.INTER_LINEAR, 0),
+            _cut(label, window, self.crop_size, cv2.INTER_NEAREST_EXACT, IGNORE),
+        )
+
+
+def draw_window(
+    size: tuple[int, ...], crop: tuple[int, int], scale: tuple[float, float], rng: np.random.Generator
+) -> Window:
+    """Choose the factor and the place of the window; along each axis every place that fits is equally likely."""
+    factor = rng.uniform(*scale)
+    axes = [_draw_axis(length, wanted, factor, rng) for length, wanted in zip(size, crop, strict=True)]
+    (top, height, rows, down), (left, width, columns, right) = axes
+    return Window(top, left, height, width, (rows, columns), (down, right))
+
+
+def _draw_axis(length: int, wanted: int, factor: float, rng: np.random.Generator) -> tuple[int, int, int, int]:
+    """(start and length in the source, length once scaled, place in the crop) along one axis."""
+    scaled = max(round(length * factor), 1)
+    if scaled <= wanted:
+        return 0, length, scaled, int(rng.integers(wanted - scaled + 1))
+    source = min(max(round(wanted / factor), 1), length)
+    return int(rng.integers(length - source + 1)), source, wanted, 0
+
+
+def _cut(pixels: Pixels, window: Window, crop: tuple[int, int], interpolation: int, fill: int) -> Pixels:
+    source = pixels[window.top : window.top + window.height, window.left : window.left + window.width]
+    rows, columns = window.scaled
+    scaled = source if source.shape[:2] == window.scaled else cv2.resize(source, (columns, rows), interpolation=interpolation)
+    if window.scaled == crop:
+        return np.ascontiguousarray(scaled)  # type: ignore[return-value]
+    out = np.full((*crop, *pixels.shape[2:]), fill, np.uint8)
+    down, right = window.offset
+    out[down : down + rows, right : right + columns] = scaled
+    return out

@@ -1,0 +1,195 @@
+"""The dilated ResNet in two halves: head (stem to conv3_1, stride 8) and tail (conv3_2 to conv5, dilated)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from icnet.model.layers import ConvBN, ConvBNReLU
+
+# Stride of the first block and dilation of all 3x3 convolutions, conv2 to conv5 (paper, section 4: dilated to stride 8)
+STRIDES = (1, 2, 1, 1)
+DILATIONS = (1, 1, 2, 4)
+
+
+@dataclass(frozen=True)
+class BlockSpec:
+    """One residual block: output channels of each of its convolutions, and whether its shortcut has a 1x1 projection."""
+
+    channels: tuple[int, ...]
+    project: bool
+
+
+@dataclass(frozen=True)
+class BackboneSpec:
+    """A ResNet as plain data: enough to build any width, depth, or pruned variant.
+
+    block: "bottleneck" (1x1, 3x3, 1x1) or "basic" (3x3, 3x3).
+    stem: output channels of the stem's 3x3 convolutions; a single number stands for one 7x7 convolution.
+    stages: the blocks of conv2, conv3, conv4, conv5.
+    stride_on: which convolution of the first bottleneck of conv3 has the stride, "1x1" (authors) or "3x3" (torchvision).
+    """
+
+    block: str
+    stem: tuple[int, ...]
+    stages: tuple[tuple[BlockSpec, ...], ...]
+    stride_on: str = "1x1"
+
+    def __post_init__(self) -> None:
+        if self.block not in ("bottleneck", "basic"):
+            raise ValueError(f"block is {self.block!r}: choose 'bottleneck' or 'basic'")
+        if self.stride_on not in ("1x1", "3x3"):
+            raise ValueError(f"stride_on is {self.stride_on!r}: choose '1x1' (authors) or '3x3' (torchvision)")
+        if len(self.stem) not in (1, 3) or len(self.stages) != 4:
+            raise ValueError("a backbone has a stem of one or three convolutions and four stages")
+
+    @property
+    def base(self) -> int:
+        """Channels of the first convolution of conv2: 64 x width."""
+        return self.stages[0][0].channels[0]
+
+    @property
+    def out_channels(self) -> tuple[int, int]:
+        """Channels of conv3_1 (what the head returns) and of conv5 (what the tail returns)."""
+        return self.stages[1][0].channels[-1], self.stages[3][-1].channels[-1]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain lists, numbers and strings, as stored in a checkpoint."""
+        plain = asdict(self)
+        plain["stem"] = list(self.stem)
+        plain["stages"] = [
+            [{"channels": list(b.channels), "project": b.project} for b in stage] for stage in self.stages
+        ]
+        return plain
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> BackboneSpec:
+        """The inverse of `to_dict`."""
+        stages = tuple(
+            tuple(BlockSpec(tuple(b["channels"]), bool(b["project"])) for b in stage) for stage in plain["stages"]
+        )
+        return cls(plain["block"], tuple(plain["stem"]), stages, plain["stride_on"])
+
+
+def resnet18(width: float = 1.0, stem: str = "3x3", stride_on: str = "1x1") -> BackboneSpec:
+    """ResNet-18 (basic blocks). See `resnet50` for the arguments; `stride_on` has no meaning in basic blocks."""
+    return _resnet("basic", (2, 2, 2, 2), width, stem, stride_on)
+
+
+def resnet34(width: float = 1.0, stem: str = "3x3", stride_on: str = "1x1") -> BackboneSpec:
+    """ResNet-34 (basic blocks). See `resnet50` for the arguments; `stride_on` has no meaning in basic blocks."""
+    return _resnet("basic", (3, 4, 6, 3), width, stem, stride_on)
+
+
+def resnet50(width: float = 1.0, stem: str = "3x3", stride_on: str = "1x1") -> BackboneSpec:
+    """ResNet-50, the trunk of the paper.
+
+    width: multiple of all channel counts; 0.5 is the authors' deployed, compressed network.
+    stem: "3x3" (the authors' three 3x3 convolutions) or "7x7" (He et al., torchvision).
+    stride_on: "1x1" (authors) or "3x3" (torchvision's weights need this one).
+    """
+    return _resnet("bottleneck", (3, 4, 6, 3), width, stem, stride_on)
+
+
+def resnet101(width: float = 1.0, stem: str = "3x3", stride_on: str = "1x1") -> BackboneSpec:
+    """ResNet-101. See `resnet50` for the arguments."""
+    return _resnet("bottleneck", (3, 4, 23, 3), width, stem, stride_on)
+
+
+def _resnet(block: str, depths: Sequence[int], width: float, stem: str, stride_on: str) -> BackboneSpec:
+    if stem not in ("3x3", "7x7"):
+        raise ValueError(f"stem is {stem!r}: choose '3x3' (authors) or '7x7' (torchvision)")
+    base = round(64 * width)
+    if base < 1:
+        raise ValueError(f"width is {width}: the narrowest convolution would have no channel left; 0.5 is the authors'")
+    stem_channels = (base, base, 2 * base) if stem == "3x3" else (base,)
+    stages, previous = [], stem_channels[-1]
+    for stage, depth in enumerate(depths):
+        inner = base * 2**stage
+        channels = (inner, inner, 4 * inner) if block == "bottleneck" else (inner, inner)
+        first = BlockSpec(channels, project=previous != channels[-1])
+        stages.append((first, *[BlockSpec(channels, project=False)] * (depth - 1)))
+        previous = channels[-1]
+    return BackboneSpec(block, stem_channels, tuple(stages), stride_on)
+
+
+class Bottleneck(nn.Module):
+    """1x1, 3x3, 1x1 with a shortcut (He et al., 2016). (N, in, H, W) -> (N, channels[-1], H/stride, W/stride)."""
+
+    def __init__(self, in_channels: int, spec: BlockSpec, stride: int, dilation: int, stride_on: str) -> None:
+        super().__init__()
+        reduce, inner, out = spec.channels
+        first, second = (stride, 1) if stride_on == "1x1" else (1, stride)
+        self.reduce = ConvBNReLU(in_channels, reduce, 1, first)
+        self.conv = ConvBNReLU(reduce, inner, 3, second, dilation)
+        self.increase = ConvBN(inner, out, 1)
+        self.project = ConvBN(in_channels, out, 1, stride) if spec.project else nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.increase(self.conv(self.reduce(x)))
+        return F.relu(out + self.project(x), inplace=True)
+
+
+class BasicBlock(nn.Module):
+    """Two 3x3 with a shortcut (He et al., 2016). (N, in, H, W) -> (N, channels[-1], H/stride, W/stride)."""
+
+    def __init__(self, in_channels: int, spec: BlockSpec, stride: int, dilation: int, stride_on: str) -> None:
+        super().__init__()
+        inner, out = spec.channels
+        self.conv1 = ConvBNReLU(in_channels, inner, 3, stride, dilation)
+        self.conv2 = ConvBN(inner, out, 3, 1, dilation)
+        self.project = ConvBN(in_channels, out, 1, stride) if spec.project else nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.conv2(self.conv1(x))
+        return F.relu(out + self.project(x), inplace=True)
+
+
+class Backbone(nn.Module):
+    """The trunk of the cascade, cut after conv3_1 so that the tail can run at half the resolution.
+
+    head: (N, 3, H, W)   -> (N, conv3 channels, ceil(H/8), ceil(W/8)), up to and including conv3_1
+    tail: (N, conv3 channels, h, w) -> (N, conv5 channels, h, w), conv3_2 to conv5, dilation 2 in conv4 and 4 in conv5
+    """
+
+    def __init__(self, spec: BackboneSpec) -> None:
+        super().__init__()
+        conv2, conv3, conv4, conv5 = _stages(spec)
+        self.stem = _stem(spec.stem)
+        self.pool = nn.MaxPool2d(3, stride=2, padding=1)
+        self.conv2, self.conv3, self.conv4, self.conv5 = conv2, conv3, conv4, conv5
+
+    def head(self, x: Tensor) -> Tensor:
+        x = self.conv2(self.pool(self.stem(x)))
+        return self.conv3[0](x)  # type: ignore[no-any-return]
+
+    def tail(self, x: Tensor) -> Tensor:
+        for block in self.conv3[1:]:
+            x = block(x)
+        return self.conv5(self.conv4(x))  # type: ignore[no-any-return]
+
+
+def _stem(channels: Sequence[int]) -> nn.Sequential:
+    if len(channels) == 1:
+        return nn.Sequential(ConvBNReLU(3, channels[0], 7, stride=2))
+    first, second, third = channels
+    return nn.Sequential(
+        ConvBNReLU(3, first, 3, stride=2), ConvBNReLU(first, second, 3), ConvBNReLU(second, third, 3)
+    )
+
+
+def _stages(spec: BackboneSpec) -> list[nn.Sequential]:
+    block_type = Bottleneck if spec.block == "bottleneck" else BasicBlock
+    stages, in_channels = [], spec.stem[-1]
+    for blocks, stage_stride, dilation in zip(spec.stages, STRIDES, DILATIONS, strict=True):
+        stage = nn.Sequential()
+        for number, block in enumerate(blocks):
+            stride = stage_stride if number == 0 else 1
+            stage.append(block_type(in_channels, block, stride, dilation, spec.stride_on))
+            in_channels = block.channels[-1]
+        stages.append(stage)
+    return stages

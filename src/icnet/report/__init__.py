@@ -1,0 +1,1 @@
+"""report.html: what a run is worth, on one page that needs no network."""

@@ -1,0 +1,1 @@
+"""Lightning: the module, the data module, callbacks and schedules."""

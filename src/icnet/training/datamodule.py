@@ -1,0 +1,140 @@
+"""The LightningDataModule: from a layout on disk to batches of uint8 frames."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from torch.utils.data import DataLoader
+
+from icnet.data.dataset import EvalSampler, Frame, SegmentationDataset, TrainSampler, init_worker
+from icnet.data.labels import ClassTable
+from icnet.data.layouts import Layout, Sample
+from icnet.data.transforms import Augment
+from icnet.errors import ConfigError, DataError
+from icnet.model.preprocess import IMAGENET_MEAN, IMAGENET_STD
+
+
+class SegmentationDataModule(pl.LightningDataModule):
+    """Frames for training, augmented and cropped, and for validation, whole and at native size.
+
+    name: of the data set, for results and tables.
+    root: its folder; layout: root -> Layout.
+    classes: what the labels mean.
+    augment: crop_size -> Augment.
+    crop_size: (height, width) of a training sample.
+    batch_size: per device. eval_batch_size: 1 unless all frames have one size.
+    num_workers: processes that load; None chooses from the machine.
+    train_split, val_split: one split or several.
+    val_fraction: this share of the training split (0..1), drawn with a fixed seed, is set aside and validated on instead
+        of val_split; for data without a validation split.
+    prepare: called with root before the first use; generates data where it is generated.
+    seed: of order and augmentation.
+    mean, std: of the channels red, green, blue on the scale 0..1, subtracted and divided by on the device.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        root: str,
+        layout: Callable[[Path], Layout],
+        classes: ClassTable,
+        augment: Callable[[Sequence[int]], Augment],
+        crop_size: Sequence[int],
+        batch_size: int,
+        eval_batch_size: int = 1,
+        num_workers: int | None = None,
+        train_split: str | Sequence[str] = "train",
+        val_split: str | Sequence[str] = "val",
+        val_fraction: float | None = None,
+        prepare: Callable[[Path], object] | None = None,
+        seed: int = 0,
+        mean: Sequence[float] = IMAGENET_MEAN,
+        std: Sequence[float] = IMAGENET_STD,
+    ) -> None:
+        super().__init__()
+        if batch_size < 1 or eval_batch_size < 1:
+            raise ConfigError(f"data.batch_size is {batch_size}, data.eval_batch_size {eval_batch_size}: at least 1 each")
+        if val_fraction is not None and not 0 < val_fraction < 1:
+            raise ConfigError(f"data.val_fraction is {val_fraction}: give a share between 0 and 1, e.g. 0.2")
+        self.name, self.root, self.classes = name, Path(root), classes
+        self.layout = layout(self.root)
+        self.augment = augment(crop_size)
+        self.batch_size, self.eval_batch_size, self.num_workers = batch_size, eval_batch_size, num_workers
+        self.train_split, self.val_split = _splits(train_split), _splits(val_split)
+        self.val_fraction, self.seed = val_fraction, seed
+        self.prepare, self.mean, self.std = prepare, mean, std
+
+    def prepare_data(self) -> None:
+        if self.prepare is not None:
+            self.prepare(self.root)
+
+    def setup(self, stage: str | None = None) -> None:
+        train, val = self.find_samples()
+        self.train_set = SegmentationDataset(train, self.classes, self.augment, self.seed)
+        self.val_set = SegmentationDataset(val, self.classes)
+
+    def find_samples(self) -> tuple[list[Sample], list[Sample]]:
+        """The frames of training and of validation."""
+        train = [s for split in self.train_split for s in self.layout.samples(split)]
+        if self.val_fraction is None:
+            return train, [s for split in self.val_split for s in self.layout.samples(split)]
+        return split_off(train, self.val_fraction)
+
+    def train_dataloader(self) -> DataLoader[Frame]:
+        rank, world_size = self._place()
+        sampler = TrainSampler(len(self.train_set), self.batch_size, self.seed, rank, world_size)
+        return self._loader(self.train_set, sampler, self.batch_size, drop_last=True)
+
+    def val_dataloader(self) -> DataLoader[Frame]:
+        return self._loader(self.val_set, EvalSampler(len(self.val_set), *self._place()), self.eval_batch_size)
+
+    def _loader(
+        self,
+        data: SegmentationDataset,
+        sampler: TrainSampler | EvalSampler,
+        batch_size: int,
+        drop_last: bool = False,
+    ) -> DataLoader[Frame]:
+        workers = choose_workers(self._place()[1]) if self.num_workers is None else self.num_workers
+        return DataLoader(
+            data,
+            batch_size,
+            sampler=sampler,
+            num_workers=workers,
+            drop_last=drop_last,
+            pin_memory=torch.cuda.is_available(),
+            persistent_workers=workers > 0,
+            worker_init_fn=init_worker,
+        )
+
+    def _place(self) -> tuple[int, int]:
+        """(rank, number of processes)."""
+        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer is not None else (0, 1)
+
+
+def choose_workers(processes: int = 1) -> int:
+    """Loader processes for each training process: none on a CPU, which is busy with the network; else up to 8."""
+    if not torch.cuda.is_available():
+        return 0
+    return max(1, min(8, (os.cpu_count() or 1) // processes - 1))
+
+
+def split_off(samples: Sequence[Sample], share: float) -> tuple[list[Sample], list[Sample]]:
+    """(the rest, the given share), drawn with a fixed seed so that every run has the same validation frames."""
+    count = round(share * len(samples))
+    if not 0 < count < len(samples):
+        raise DataError(
+            f"data.val_fraction={share} of {len(samples)} images leaves training or validation empty: choose another share"
+        )
+    chosen = set(np.random.default_rng(0).permutation(len(samples))[:count].tolist())
+    rest = [s for i, s in enumerate(samples) if i not in chosen]
+    return rest, [s for i, s in enumerate(samples) if i in chosen]
+
+
+def _splits(split: str | Sequence[str]) -> list[str]:
+    return [split] if isinstance(split, str) else list(split)

@@ -1,0 +1,88 @@
+"""The LightningModule: training and validation steps around a network that it is handed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from icnet.data.dataset import Frame
+from icnet.data.labels import ClassTable
+from icnet.errors import ICNetError
+from icnet.metrics import ConfusionMatrix, summarize
+from icnet.model.icnet import CascadeLogits, ICNet
+from icnet.model.layers import size_of
+from icnet.model.preprocess import Normalize
+
+OptimizerFactory = Callable[[nn.Module, "frozenset[str]"], Optimizer]
+SchedulerFactory = Callable[[Optimizer, int], LRScheduler]
+
+
+class SegmentationModule(pl.LightningModule):
+    """Trains the cascade with its three-stage loss; validates its last stage at native resolution.
+
+    net, loss, normalize: as their classes say; the loss takes CascadeLogits and labels and returns a dict with "total".
+    optimizer: (net, names of the parameters that were loaded) -> Optimizer.
+    scheduler: (optimizer, number of steps of the whole run) -> scheduler, stepped once per step.
+    classes: written into every checkpoint, beside the network's architecture and its preprocessing.
+    loaded: names of the parameters of `net` that do not start anew; they learn at the plain rate.
+    compile_cascade: run the cascade through torch.compile; files never show it.
+    """
+
+    def __init__(
+        self,
+        net: ICNet,
+        loss: nn.Module,
+        optimizer: OptimizerFactory,
+        scheduler: SchedulerFactory,
+        normalize: Normalize,
+        classes: ClassTable,
+        loaded: frozenset[str] = frozenset(),
+        compile_cascade: bool = False,
+    ) -> None:
+        super().__init__()
+        self.net, self.loss, self.normalize, self.classes = net, loss, normalize, classes
+        self.confusion = ConfusionMatrix(len(classes))
+        self._optimizer, self._scheduler, self._loaded = optimizer, scheduler, loaded
+        self._cascade: Callable[[Tensor], CascadeLogits] = torch.compile(net.cascade) if compile_cascade else net.cascade
+
+    def configure_optimizers(self) -> Any:
+        optimizer = self._optimizer(self.net, self._loaded)
+        scheduler = self._scheduler(optimizer, int(self.trainer.estimated_stepping_batches))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def training_step(self, batch: Frame, batch_idx: int) -> Tensor:
+        losses = self.loss(self._cascade(self.normalize(batch.image)), batch.label)
+        self.log("train/loss", losses["total"], prog_bar=True)
+        for name in CascadeLogits._fields:
+            self.log(f"train/loss_{name}", losses[name])
+        self.log("lr", self.optimizers().param_groups[0]["lr"])  # type: ignore[union-attr]
+        return losses["total"]  # type: ignore[no-any-return]
+
+    def validation_step(self, batch: Frame, batch_idx: int) -> None:
+        logits = self._cascade(self.normalize(batch.image))
+        label_map = self.net.enlarge(logits.sub124, size_of(batch.label)).argmax(dim=1)
+        self.confusion.update(label_map, batch.label)
+        self.log("val/loss", self.loss(logits, batch.label)["total"], batch_size=len(batch.label), sync_dist=True)
+
+    def on_validation_epoch_end(self) -> None:
+        self.matrix = self.confusion.compute().clone()
+        self.confusion.reset()
+        scores = summarize(self.matrix, self.classes.names)
+        if scores["miou"] is None:
+            raise ICNetError("the validation labels hold no labelled pixel: check data.val_split and data.classes.ignored_ids")
+        self.log("val/miou", scores["miou"], prog_bar=True)
+        self.log("val/pixel_accuracy", scores["pixel_accuracy"])
+        self.log_dict({f"val/iou/{name}": iou for name, iou in scores["iou"].items() if iou is not None})
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["icnet"] = {
+            "architecture": self.net.architecture,
+            "classes": self.classes.to_dict(),
+            "preprocessing": self.normalize.to_dict(),
+        }
