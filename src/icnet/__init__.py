@@ -29,7 +29,7 @@ _HOME = {
     "resnet50": "icnet.model.backbone",
     "resnet101": "icnet.model.backbone",
 }
-__all__ = sorted(_HOME)  # noqa: PLE0605
+__all__ = sorted(_HOME)
 __version__ = "0.1.0"
 
 

@@ -12,7 +12,7 @@ from omegaconf import DictConfig
 from icnet.config import suggest
 from icnet.errors import ICNetError
 
-TASKS = {"train": "icnet.tasks.train:train"}
+TASKS = {"train": "icnet.tasks.train:train", "pretrain": "icnet.tasks.pretrain:pretrain"}
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ import typing
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from hydra import compose, initialize_config_dir
 from hydra.errors import HydraException
@@ -29,7 +29,7 @@ class TrainTask:
     """task=train. weights: a checkpoint to start from, network only."""
 
     name: str
-    weights: str | None
+    weights: str | None = None
 
 
 @dataclass
@@ -80,11 +80,12 @@ class Guard(Callback):
 def check_config(config: DictConfig) -> None:
     """Name every unknown key and every value of a wrong kind in one ConfigError, with the nearest name that exists."""
     try:
-        plain = OmegaConf.to_container(OmegaConf.masked_copy(config, [k for k in config if k != "hydra"]), resolve=False)
+        plain = OmegaConf.to_container(
+            OmegaConf.masked_copy(config, [str(k) for k in config if k != "hydra"]), resolve=False
+        )
     except OmegaConfBaseException as error:
         raise ConfigError(_first_line(error)) from error
-    assert isinstance(plain, dict)
-    faults = list(_check_fields(plain, Root, ""))
+    faults = list(_check_fields(cast("dict[str, Any]", plain), Root, ""))
     if faults:
         raise ConfigError("; ".join(faults))
 
@@ -92,7 +93,9 @@ def check_config(config: DictConfig) -> None:
 def check_fresh(folder: Path) -> None:
     """Refuse a folder that holds an earlier run."""
     if folder.is_dir() and any(folder.iterdir()):
-        raise ConfigError(f"{folder} is not empty and may hold an earlier run: choose another hydra.run.dir, or move it away")
+        raise ConfigError(
+            f"{folder} is not empty and may hold an earlier run: choose another hydra.run.dir, or move it away"
+        )
 
 
 def suggest(arguments: Sequence[str], folder: Path) -> Iterator[str]:
@@ -111,7 +114,9 @@ def suggest(arguments: Sequence[str], folder: Path) -> Iterator[str]:
     for key in (a.partition("=")[0] for a in settings if a not in groups):
         if key not in known:
             near = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
-            yield f"{key} is not a setting" + (f": did you mean {near[0]}?" if near else "; run with --cfg job to see all of them")
+            yield f"{key} is not a setting" + (
+                f": did you mean {near[0]}?" if near else "; run with --cfg job to see all of them"
+            )
 
 
 def _paths(node: Any, prefix: str) -> Iterator[str]:
@@ -130,7 +135,9 @@ def _check_fields(node: Mapping[str, Any], schema: type, path: str) -> Iterator[
         where = f"{path}{key}"
         if key not in known:
             yield _unknown(where, key, known)
-        elif isinstance(value, Mapping) and isinstance(hints[key], type) and hasattr(hints[key], "__dataclass_fields__"):
+        elif (
+            isinstance(value, Mapping) and isinstance(hints[key], type) and hasattr(hints[key], "__dataclass_fields__")
+        ):
             yield from _check_fields(value, hints[key], f"{where}.")
         else:
             yield from _check_value(value, hints[key], where)
@@ -159,7 +166,7 @@ def _check_target(node: Mapping[str, Any], where: str) -> Iterator[str]:
     target = str(node["_target_"])
     try:
         signature, hints = _signature(target)
-    except Exception as error:  # noqa: BLE001  whatever importing a user's target raises is named
+    except Exception as error:  # whatever importing a user's target raises is named
         yield f"{where}._target_ is {target}, which cannot be loaded ({_first_line(error)})"
         return
     own = _OWN_KEYS.get(where, {})

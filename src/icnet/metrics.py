@@ -37,7 +37,9 @@ class ConfusionMatrix(Metric):
 def count_pairs(label_map: Tensor, labels: Tensor, num_classes: int, ignore_index: int) -> Tensor:
     """(classes, classes) int64 counts by (label, prediction)."""
     if label_map.shape != labels.shape:
-        raise ValueError(f"predictions are {tuple(label_map.shape)}, labels {tuple(labels.shape)}: the shapes must agree")
+        raise ValueError(
+            f"predictions are {tuple(label_map.shape)}, labels {tuple(labels.shape)}: the shapes must agree"
+        )
     valid = labels != ignore_index
     pairs = labels[valid].to(torch.int64) * num_classes + label_map[valid].to(torch.int64)
     return torch.bincount(pairs, minlength=num_classes**2).reshape(num_classes, num_classes)

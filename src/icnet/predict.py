@@ -37,4 +37,4 @@ class Predictor:
         if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8:
             raise ValueError(f"the frame is {frame.dtype} {frame.shape}: give uint8 (height, width, 3), red first")
         images = self.normalize(torch.from_numpy(np.ascontiguousarray(frame))[None].to(self.device))
-        return self.net(images).argmax(dim=1)[0].to(torch.uint8).cpu().numpy()  # type: ignore[no-any-return]
+        return self.net(images).argmax(dim=1)[0].to(torch.uint8).cpu().numpy()

@@ -106,7 +106,9 @@ def verify_checksum(path: Path) -> None:
         return
     digest = sha256(path)
     if not digest.startswith(match[1]):
-        raise WeightsError(f"{path} is damaged: its SHA-256 starts with {digest[:8]}, its name says {match[1]}; download it again")
+        raise WeightsError(
+            f"{path} is damaged: its SHA-256 starts with {digest[:8]}, its name says {match[1]}; download it again"
+        )
 
 
 def sha256(path: Path) -> str:
@@ -175,7 +177,9 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, EOFError, OSError, ValueError, pickle.UnpicklingError) as error:
-        raise WeightsError(f"{path} is not a readable file of weights ({str(error).splitlines()[0][:100]}): copy it again") from error
+        raise WeightsError(
+            f"{path} is not a readable file of weights ({str(error).splitlines()[0][:100]}): copy it again"
+        ) from error
     if not isinstance(content, dict):
         raise WeightsError(f"{path} holds a {type(content).__name__}, not a dictionary of weights: save the state_dict")
     return content

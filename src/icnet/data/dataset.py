@@ -29,13 +29,15 @@ class Draw(NamedTuple):
     """Which sample, and the epoch that decides its augmentation."""
 
     epoch: int
-    index: int
+    sample: int
 
 
 class SegmentationDataset(Dataset[Frame]):
     """The frames of a split, augmented when `augment` is given, at native size otherwise."""
 
-    def __init__(self, samples: Sequence[Sample], classes: ClassTable, augment: Augment | None = None, seed: int = 0) -> None:
+    def __init__(
+        self, samples: Sequence[Sample], classes: ClassTable, augment: Augment | None = None, seed: int = 0
+    ) -> None:
         self.samples = list(samples)
         self.classes = classes
         self.augment = augment

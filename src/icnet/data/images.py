@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -46,10 +47,9 @@ def read_pair(image: Path, label: Path, classes: ClassTable) -> tuple[Pixels, Pi
     return pixels, train_ids
 
 
-def write_image(path: Path, pixels: npt.NDArray[np.generic]) -> None:
+def write_image(path: Path, pixels: npt.NDArray[np.integer[Any]]) -> None:
     """Write (H, W) or (H, W, 3) red-first pixels, 8 or 16 bits, in the format of the suffix."""
-    out = cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR) if pixels.ndim == 3 else pixels  # type: ignore[arg-type, call-overload]
-    done, data = cv2.imencode(path.suffix, out)
+    done, data = cv2.imencode(path.suffix, pixels[:, :, ::-1] if pixels.ndim == 3 else pixels)
     if not done:
         raise DataError(f"{path} cannot be written: OpenCV has no encoder for {path.suffix!r}; use .png or .jpg")
     path.write_bytes(data.tobytes())
@@ -62,7 +62,9 @@ def _read_raw_label(path: Path) -> Pixels:
     pixels = _decode(path, data, cv2.IMREAD_UNCHANGED)
     if pixels.dtype != np.uint8:
         if pixels.max() > 255:
-            raise DataError(f"{path} holds {pixels.dtype} values up to {pixels.max()}: label maps hold class ids of 0..255")
+            raise DataError(
+                f"{path} holds {pixels.dtype} values up to {pixels.max()}: label maps hold class ids of 0..255"
+            )
         pixels = pixels.astype(np.uint8)
     return pixels if pixels.ndim == 2 else np.ascontiguousarray(pixels[:, :, 2::-1])
 

@@ -45,7 +45,9 @@ class ClassTable:
             raise ConfigError(f"data.classes has {len(self.names)} classes: label maps of 8 bits hold at most {IGNORE}")
         if len(set(self.names)) != len(self.names):
             twice = sorted({n for n in self.names if list(self.names).count(n) > 1})
-            raise ConfigError(f"data.classes.names lists {', '.join(twice)} more than once: every class needs a name of its own")
+            raise ConfigError(
+                f"data.classes.names lists {', '.join(twice)} more than once: every class needs a name of its own"
+            )
         for field, values in (("colors", self.colors), ("label_ids", self.label_ids)):
             if values is not None and len(values) != len(self.names):
                 raise ConfigError(
@@ -53,10 +55,14 @@ class ClassTable:
                 )
         for name, color in zip(self.names, self.colors, strict=True):
             if len(color) != 3 or not all(0 <= c <= 255 for c in color):
-                raise ConfigError(f"data.classes.colors: {name} has {list(color)}; a colour is [red, green, blue] in 0..255")
+                raise ConfigError(
+                    f"data.classes.colors: {name} has {list(color)}; a colour is [red, green, blue] in 0..255"
+                )
         clash = set(self.ids) & set(self.ignored_ids)
         if clash or len(set(self.ids)) != len(self.ids):
-            raise ConfigError(f"data.classes: an id stands for two things ({sorted(clash) or list(self.ids)}): make them unique")
+            raise ConfigError(
+                f"data.classes: an id stands for two things ({sorted(clash) or list(self.ids)}): make them unique"
+            )
 
     def __len__(self) -> int:
         return len(self.names)
@@ -96,7 +102,9 @@ class ClassTable:
         table[IGNORE] = IGNORE
         return table
 
-    def to_train_ids(self, label: npt.NDArray[np.uint8], source: object, *, train_ids: bool = False) -> npt.NDArray[np.uint8]:
+    def to_train_ids(
+        self, label: npt.NDArray[np.uint8], source: object, *, train_ids: bool = False
+    ) -> npt.NDArray[np.uint8]:
         """Translate a label map (H, W) as it stands in a file; `source` names the file in errors.
 
         train_ids: the file holds train ids already (Cityscapes' *_labelTrainIds.png), whatever `label_ids` says.

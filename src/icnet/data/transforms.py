@@ -55,9 +55,7 @@ class Augment:
         self.scale = (float(scale[0]), float(scale[1]))
         steps: list[A.BasicTransform] = [A.HorizontalFlip(p=flip)]
         if max(brightness, contrast, saturation, hue) > 0:
-            steps.append(
-                A.ColorJitter(brightness=brightness, contrast=contrast, saturation=saturation, hue=hue, p=1.0)
-            )
+            steps.append(A.ColorJitter(brightness=brightness, contrast=contrast, saturation=saturation, hue=hue, p=1.0))
         self.appearance = A.Compose(steps)
 
     def __call__(self, image: Pixels, label: Pixels, key: Sequence[int]) -> tuple[Pixels, Pixels]:
@@ -100,9 +98,13 @@ def _draw_axis(length: int, wanted: int, factor: float, rng: np.random.Generator
 def _cut(pixels: Pixels, window: Window, crop: tuple[int, int], interpolation: int, fill: int) -> Pixels:
     source = pixels[window.top : window.top + window.height, window.left : window.left + window.width]
     rows, columns = window.scaled
-    scaled = source if source.shape[:2] == window.scaled else cv2.resize(source, (columns, rows), interpolation=interpolation)
+    scaled = (
+        source
+        if source.shape[:2] == window.scaled
+        else cv2.resize(source, (columns, rows), interpolation=interpolation)
+    )
     if window.scaled == crop:
-        return np.ascontiguousarray(scaled)  # type: ignore[return-value]
+        return np.ascontiguousarray(scaled)
     out = np.full((*crop, *pixels.shape[2:]), fill, np.uint8)
     down, right = window.offset
     out[down : down + rows, right : right + columns] = scaled

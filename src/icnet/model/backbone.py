@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from icnet.model.layers import ConvBN, ConvBNReLU
 
-# Stride of the first block and dilation of all 3x3 convolutions, conv2 to conv5 (paper, section 4: dilated to stride 8)
-STRIDES = (1, 2, 1, 1)
-DILATIONS = (1, 1, 2, 4)
+
+class Dilation(NamedTuple):
+    """Stride of the first block and dilation of the 3x3 convolutions of conv2, conv3, conv4, conv5."""
+
+    strides: tuple[int, int, int, int]
+    dilations: tuple[int, int, int, int]
+
+
+SEGMENTATION = Dilation((1, 2, 1, 1), (1, 1, 2, 4))  # dilated to stride 8, as in PSPNet and the paper
+CLASSIFICATION = Dilation((1, 2, 2, 2), (1, 1, 1, 1))  # He et al.: stride 32; the weights have the same shapes
 
 
 @dataclass(frozen=True)
@@ -156,40 +163,38 @@ class Backbone(nn.Module):
     tail: (N, conv3 channels, h, w) -> (N, conv5 channels, h, w), conv3_2 to conv5, dilation 2 in conv4 and 4 in conv5
     """
 
-    def __init__(self, spec: BackboneSpec) -> None:
+    def __init__(self, spec: BackboneSpec, dilation: Dilation = SEGMENTATION) -> None:
         super().__init__()
-        conv2, conv3, conv4, conv5 = _stages(spec)
+        conv2, conv3, conv4, conv5 = _stages(spec, dilation)
         self.stem = _stem(spec.stem)
         self.pool = nn.MaxPool2d(3, stride=2, padding=1)
         self.conv2, self.conv3, self.conv4, self.conv5 = conv2, conv3, conv4, conv5
 
     def head(self, x: Tensor) -> Tensor:
         x = self.conv2(self.pool(self.stem(x)))
-        return self.conv3[0](x)  # type: ignore[no-any-return]
+        return self.conv3[0](x)
 
     def tail(self, x: Tensor) -> Tensor:
-        for block in self.conv3[1:]:
+        for block in list(self.conv3)[1:]:
             x = block(x)
-        return self.conv5(self.conv4(x))  # type: ignore[no-any-return]
+        return self.conv5(self.conv4(x))
 
 
 def _stem(channels: Sequence[int]) -> nn.Sequential:
     if len(channels) == 1:
         return nn.Sequential(ConvBNReLU(3, channels[0], 7, stride=2))
     first, second, third = channels
-    return nn.Sequential(
-        ConvBNReLU(3, first, 3, stride=2), ConvBNReLU(first, second, 3), ConvBNReLU(second, third, 3)
-    )
+    return nn.Sequential(ConvBNReLU(3, first, 3, stride=2), ConvBNReLU(first, second, 3), ConvBNReLU(second, third, 3))
 
 
-def _stages(spec: BackboneSpec) -> list[nn.Sequential]:
+def _stages(spec: BackboneSpec, dilation: Dilation) -> list[nn.Sequential]:
     block_type = Bottleneck if spec.block == "bottleneck" else BasicBlock
     stages, in_channels = [], spec.stem[-1]
-    for blocks, stage_stride, dilation in zip(spec.stages, STRIDES, DILATIONS, strict=True):
+    for blocks, first_stride, spread in zip(spec.stages, dilation.strides, dilation.dilations, strict=True):
         stage = nn.Sequential()
         for number, block in enumerate(blocks):
-            stride = stage_stride if number == 0 else 1
-            stage.append(block_type(in_channels, block, stride, dilation, spec.stride_on))
+            stride = first_stride if number == 0 else 1
+            stage.append(block_type(in_channels, block, stride, spread, spec.stride_on))
             in_channels = block.channels[-1]
         stages.append(stage)
     return stages

@@ -17,7 +17,9 @@ class CascadeFeatureFusion(nn.Module):
         returns: (N, out_channels, 2H, 2W)
     """
 
-    def __init__(self, coarse_channels: int, fine_channels: int, out_channels: int, align_corners: bool = False) -> None:
+    def __init__(
+        self, coarse_channels: int, fine_channels: int, out_channels: int, align_corners: bool = False
+    ) -> None:
         super().__init__()
         self.resize = Resize(align_corners)
         self.project_coarse = ConvBN(coarse_channels, out_channels, 3, dilation=2)

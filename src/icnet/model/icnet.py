@@ -105,9 +105,7 @@ class ICNet(nn.Module):
         self._check_training_size(images)
         sub2, sub4 = self.trunk(images)
         sub24 = self.cff24(sub4, sub2)
-        return CascadeLogits(
-            self.guidance4(sub4, images), self.guidance24(sub24, images), self.classify(sub24, images)
-        )
+        return CascadeLogits(self.guidance4(sub4, images), self.guidance24(sub24, images), self.classify(sub24, images))
 
     def exit_at(self, stage: str) -> nn.Module:
         """The smaller network that ends at "sub4", "sub24" or "sub124": images in, full-size logits out. Shares weights."""

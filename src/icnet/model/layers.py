@@ -15,9 +15,7 @@ class ConvBN(nn.Sequential):
     ) -> None:
         padding = dilation * (kernel_size // 2)
         super().__init__()
-        self.conv = nn.Conv2d(
-            in_channels, out_channels, kernel_size, stride, padding, dilation=dilation, bias=False
-        )
+        self.conv = nn.Conv2d(in_channels, out_channels, kernel_size, stride, padding, dilation=dilation, bias=False)
         self.bn = nn.BatchNorm2d(out_channels)
 
 

@@ -25,7 +25,7 @@ class PyramidPooling(nn.Module):
         size, total = size_of(x), x
         for bins in BINS:
             total = total + self.resize(pool_bins(x, bins), size)
-        return self.project(total)  # type: ignore[no-any-return]
+        return self.project(total)
 
 
 def pool_bins(x: Tensor, bins: int) -> Tensor:

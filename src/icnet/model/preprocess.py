@@ -40,4 +40,7 @@ class Normalize(nn.Module):
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers, as stored in a checkpoint."""
-        return {"mean": [round(v, 6) for v in (self.mean / 255).tolist()], "std": [round(v, 6) for v in (self.std / 255).tolist()]}
+        return {
+            "mean": [round(v, 6) for v in (self.mean / 255).tolist()],
+            "std": [round(v, 6) for v in (self.std / 255).tolist()],
+        }

@@ -21,28 +21,42 @@ class _Caption(NamedTuple):
     wide: bool = False  # too fine for a telephone: scrolls sideways there
 
 
+_EXAMPLES = "rows"
 _CAPTIONS = {
-    "rows": _Caption(
-        "Examples", "What the camera saw, what people drew, what the network says. Striped pixels carry no label and count nowhere.",
+    _EXAMPLES: _Caption(
+        "Examples",
+        "What the camera saw, what people drew, what the network says. "
+        "Striped pixels carry no label and count nowhere.",
         wide=True,
     ),
     "losses": _Caption(
-        "Loss", "Each stage of the cascade has a loss of its own; the network learns from their weighted sum. "
-        "Pale lines are single steps, strong ones their running mean, points the validation.",
+        "Loss",
+        "Each stage of the cascade has a loss of its own; the network learns from their weighted sum. "
+        "Pale lines are what was logged, strong ones its running mean, points the validation.",
     ),
-    "miou": _Caption("Validation", "Mean intersection over union and the share of right pixels, over the course of the training."),
-    "class_iou": _Caption("Classes, best first", "Intersection over union of each class; the dashed line is their mean."),
+    "miou": _Caption(
+        "Validation", "Mean intersection over union and the share of right pixels in the course of the training."
+    ),
+    "class_iou": _Caption(
+        "Classes, best first", "Intersection over union of each class; the dashed line is their mean."
+    ),
     "confusion": _Caption(
-        "Confusion", "A row holds all pixels that people gave to one class; its cells say which classes the network saw "
-        "there. Shares below one half of a per cent are left blank, shades follow the square root.",
+        "Confusion",
+        "A row holds all pixels that people gave to one class; its cells say which classes the network saw there. "
+        "Shares below one half of a per cent have no number; shades follow the square root, so that small ones show.",
         wide=True,
     ),
-}  # fmt: skip
+}
 
 
-def figures(run: Run) -> Html:
-    """A section for each picture in the folder `figures`: the known ones in the order above, others after them."""
-    return join(_figure(path, _CAPTIONS.get(path.stem, _Caption(_heading(path), ""))) for path in _ordered(run.folder))
+def examples(run: Run) -> Html:
+    """Image, label and prediction side by side."""
+    return join(_section(path) for path in _ordered(run.folder) if path.stem == _EXAMPLES)
+
+
+def plots(run: Run) -> Html:
+    """The other pictures in the folder `figures`: the known ones in the order above, then any others."""
+    return join(_section(path) for path in _ordered(run.folder) if path.stem != _EXAMPLES)
 
 
 def _ordered(folder: Path) -> Iterator[Path]:
@@ -51,7 +65,8 @@ def _ordered(folder: Path) -> Iterator[Path]:
     yield from (path for name, path in found.items() if name not in _CAPTIONS)
 
 
-def _figure(path: Path, caption: _Caption) -> Html:
+def _section(path: Path) -> Html:
+    caption = _CAPTIONS.get(path.stem, _Caption(path.stem.replace("_", " ").capitalize(), ""))
     data = _read_png(path)
     width, height = (int.from_bytes(data[at : at + 4], "big") for at in (16, 20))  # the header comes first in every PNG
     source = f"data:image/png;base64,{base64.b64encode(data).decode('ascii')}"
@@ -69,7 +84,3 @@ def _read_png(path: Path) -> bytes:
     if not data.startswith(_PNG) or not data.endswith(_PNG_END):
         raise DataError(f"{path} is not a whole PNG: delete it, or run the task again")
     return data
-
-
-def _heading(path: Path) -> str:
-    return path.stem.replace("_", " ").capitalize()

@@ -5,10 +5,11 @@ from __future__ import annotations
 import html
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from typing import NewType
+from typing import NewType, TypeGuard
 
 Html = NewType("Html", str)
 EMPTY = Html("")
+_SPELLED = {"macs": "MACs", "sha256": "SHA-256"}
 _LONG = 24  # characters; longer words (checksums, paths) may break anywhere
 
 
@@ -48,7 +49,7 @@ def percent(ratio: float) -> str:
     return f"{100 * ratio:.1f}"
 
 
-def is_number(value: object) -> bool:
+def is_number(value: object) -> TypeGuard[float]:
     """A finite number; True and False are none."""
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
@@ -66,7 +67,7 @@ def duration(seconds: float) -> str:
 
 def _flat(values: Mapping[str, object], above: str = "") -> Iterator[tuple[str, Html]]:
     for key, value in values.items():
-        label = f"{above}{str(key).replace('_', ' ')}"
+        label = above + _SPELLED.get(str(key), str(key).replace("_", " "))
         if isinstance(value, Mapping):
             yield from _flat(value, f"{label} · ")
         else:
@@ -83,7 +84,7 @@ def _plain(value: object, *, is_size: bool = False) -> Html:
     if isinstance(value, float):
         return text(f"{value:g}")
     if isinstance(value, list | tuple):
-        return Html((" × " if is_size else ", ").join(_plain(part) for part in value)) or text("none")
+        return Html((" &times; " if is_size else ", ").join(_plain(part) for part in value)) or text("none")
     return tag("code", text(value)) if len(str(value)) > _LONG and " " not in str(value) else text(value)
 
 

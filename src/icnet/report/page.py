@@ -8,7 +8,7 @@ from pathlib import Path
 from string import Template
 
 from icnet.errors import DataError
-from icnet.report.figures import figures
+from icnet.report.figures import examples, plots
 from icnet.report.markup import EMPTY, Html, join, section, table_of, tag, text
 from icnet.report.run import Run, read_run
 from icnet.report.scores import cards, classes, further_scores, opening
@@ -87,9 +87,10 @@ def _configuration(run: Run) -> Html:
 # In the order of the page. A section is a function of the run that says nothing ("") where it has nothing to say.
 SECTIONS: tuple[Callable[[Run], Html], ...] = (
     cards,
-    figures,
+    examples,
     classes,
     further_scores,
+    plots,
     _protocol,
     _configuration,
 )

@@ -9,13 +9,19 @@ from icnet.report.run import Run
 
 _UNITS = ("_ms", "_s", "fps")
 _ON_CARDS = ("miou", "pixel_accuracy", "image_ms")
-_NAMES = {"miou": "mIoU", "iou": "IoU", "iiou": "iIoU"}
+_NAMES = {
+    "frequency_weighted_iou": "frequency-weighted IoU",
+    "category_miou": "category mIoU",
+    "iiou": "iIoU",
+    "category_iiou": "category iIoU",
+}
 _GREY = (150, 156, 164)
 
 
 def opening(run: Run) -> Html:
     """What was done, in a sentence or two."""
-    return tag("p", text(" ".join(_sentences(run))), class_="opening")
+    words = " ".join(_sentences(run))
+    return tag("p", text(words), class_="opening") if words else EMPTY
 
 
 def cards(run: Run) -> Html:
@@ -33,19 +39,22 @@ def classes(run: Run) -> Html:
 
 def further_scores(run: Run) -> Html:
     """The scores that have no card."""
-    rest = {_readable(k): _score(k, v) for k, v in run.metrics.items() if k not in _ON_CARDS and is_number(v)}
+    rest = {_NAMES.get(k, k): _score(k, v) for k, v in run.metrics.items() if k not in _ON_CARDS and is_number(v)}
     return section("Further scores", table_of(rest))
 
 
 def _sentences(run: Run) -> Iterator[str]:
     took = run.results.get("seconds")
     spent = f" in {duration(took)}" if is_number(took) else ""
+    images = run.protocol.get("images")
     steps, values = run.history.series("val/miou") if run.history else ([], [])
     logged, _ = run.history.series("train/loss") if run.history else ([], [])
     if logged:
-        yield f"Trained for {logged[-1]:,} steps{spent}."
-    else:
-        yield f"{run.task.capitalize()} ended{spent}." if spent else f"{run.task.capitalize()}."
+        yield f"Trained up to step {logged[-1]:,}{spent}."
+    elif is_number(images):
+        yield f"Measured on {images:,} images{spent}."
+    elif spent:
+        yield f"Done{spent}."
     if values:
         best = max(range(len(values)), key=lambda i: values[i] if is_number(values[i]) else -1.0)
         yield f"The best validation mIoU along the way was {percent(values[best])} %, at step {steps[best]:,}."
@@ -78,16 +87,10 @@ def _class_row(name: str, iou: float | None, color: tuple[int, int, int]) -> Htm
     shade = f"rgb({color[0]} {color[1]} {color[2]})"
     swatch = tag("i", "", class_="swatch", style=f"background:{shade}")
     head = tag("th", swatch + text(name), scope="row")
-    if not is_number(iou) or iou is None:
+    if not is_number(iou):
         return tag("tr", head + tag("td", "absent") + tag("td", "neither labelled nor predicted"), class_="quiet")
     bar = tag("div", tag("i", "", style=f"width:{percent(iou)}%;background:{shade}"), class_="bar")
     return tag("tr", head + tag("td", text(percent(iou))) + tag("td", bar))
-
-
-def _readable(key: str) -> str:
-    """mean_accuracy as 'mean accuracy', category_miou as 'category mIoU'."""
-    words = " ".join(_NAMES.get(word, word) for word in key.split("_"))
-    return words.replace("frequency weighted", "frequency-weighted")
 
 
 def _score(key: str, value: float) -> str:

@@ -15,6 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from icnet.data.labels import ClassTable
 from icnet.errors import ConfigError, ICNetError
+from icnet.model.backbone import BackboneSpec
 from icnet.model.icnet import ICNet
 from icnet.weights import Loaded, load_backbone, load_weights
 
@@ -26,25 +27,34 @@ def run_folder() -> Path:
     return Path(HydraConfig.get().runtime.output_dir)
 
 
-def build(node: DictConfig, *args: Any, **kwargs: Any) -> Any:
-    """Hydra's instantiate, with lists and dicts plain, whose errors say what the user can mend."""
+def build(node: DictConfig, **objects: Any) -> Any:
+    """Hydra's instantiate, with lists and dicts plain, whose errors say what the user can mend.
+
+    objects: arguments made at run time. They bypass Hydra, which would turn dataclasses into dictionaries.
+    """
     try:
-        return instantiate(node, *args, _convert_="all", **kwargs)
+        if objects:
+            return instantiate(node, _convert_="all", _partial_=True)(**objects)
+        return instantiate(node, _convert_="all")
     except OmegaConfBaseException as error:
         raise ConfigError(str(error).splitlines()[0]) from error
     except InstantiationException as error:
-        cause = error.__cause__
-        if isinstance(cause, ICNetError):
-            raise cause from None
-        if isinstance(cause, (TypeError, ValueError)):
-            raise ConfigError(f"{node._get_full_key(None) or 'the configuration'}: {cause}") from error
+        if isinstance(error.__cause__, ICNetError):
+            raise error.__cause__ from None
+        if isinstance(error.__cause__, (TypeError, ValueError)):
+            raise ConfigError(f"{_place(node)}: {error.__cause__}") from error
         raise
+    except ValueError as error:
+        raise ConfigError(f"{_place(node)}: {error}") from error
+
+
+def _place(node: DictConfig) -> str:
+    return str(node._get_full_key(None)) or "the configuration"
 
 
 def build_network(cfg: DictConfig, classes: ClassTable) -> tuple[ICNet, Loaded]:
     """The network of the configuration, with the weights that it names."""
-    backbone = OmegaConf.masked_copy(cfg.model.backbone, [k for k in cfg.model.backbone if k != "weights"])
-    net = ICNet(build(backbone), len(classes), cfg.model.fusion_channels, cfg.model.align_corners)
+    net = ICNet(build_backbone(cfg), len(classes), cfg.model.fusion_channels, cfg.model.align_corners)
     loaded = Loaded(frozenset(), ())
     if cfg.model.backbone.weights:
         loaded = load_backbone(net, cfg.model.backbone.weights)
@@ -55,6 +65,13 @@ def build_network(cfg: DictConfig, classes: ClassTable) -> tuple[ICNet, Loaded]:
     if cfg.model.channels_last:
         net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return net, loaded
+
+
+def build_backbone(cfg: DictConfig) -> BackboneSpec:
+    """The trunk's specification; its weights are loaded into the network later."""
+    node = OmegaConf.masked_copy(cfg.model.backbone, [k for k in cfg.model.backbone if k != "weights"])
+    spec: BackboneSpec = build(node)
+    return spec
 
 
 def _say_fresh(loaded: Loaded) -> str:

@@ -12,15 +12,10 @@ from torch import Tensor
 from icnet.predict import Predictor
 from icnet.training.datamodule import SegmentationDataModule
 from icnet.training.module import SegmentationModule
-from icnet.visualize import (
-    Row,
-    draw_class_iou,
-    draw_confusion,
-    draw_losses,
-    draw_miou,
-    draw_rows,
-    read_history,
-)
+from icnet.visualize.curves import draw_losses, draw_miou
+from icnet.visualize.history import read_history
+from icnet.visualize.rows import Row, draw_rows
+from icnet.visualize.scores import draw_class_iou, draw_confusion
 
 ROWS = 4
 

@@ -17,7 +17,9 @@ from rich.table import Table
 from icnet import __version__
 
 
-def write_results(folder: Path, task: str, name: str, metrics: Mapping[str, Any], protocol: Mapping[str, Any], seconds: float) -> None:
+def write_results(
+    folder: Path, task: str, name: str, metrics: Mapping[str, Any], protocol: Mapping[str, Any], seconds: float
+) -> None:
     """Write folder/results.json, whole or not at all."""
     content = {"task": task, "name": name, "metrics": metrics, "protocol": protocol, "seconds": round(seconds, 1)}
     part = folder / "results.json.part"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -17,41 +16,44 @@ from icnet.deploy.measure import count_macs, count_parameters, measure_image_ms
 from icnet.errors import ICNetError
 from icnet.metrics import summarize
 from icnet.model.preprocess import Normalize
-from icnet.report import write_report
+from icnet.report.page import write_report
 from icnet.tasks.build import build, build_network, run_folder
 from icnet.tasks.figures import draw_figures
+from icnet.tasks.fit import build_trainer, fit, start
 from icnet.tasks.results import describe_machine, print_classes, write_results
-from icnet.training.checkpoint import AtomicCheckpointIO, build_checkpoints
 from icnet.training.datamodule import SegmentationDataModule
 from icnet.training.module import SegmentationModule
 from icnet.weights import read_checkpoint, sha256
 
 log = logging.getLogger(__name__)
-_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 
 
 def train(cfg: DictConfig) -> None:
     """Fit, score the best checkpoint, write what a run leaves in its folder."""
-    start = time.monotonic()
-    _quiet()
-    pl.seed_everything(cfg.seed, workers=True, verbose=False)
+    begin = time.monotonic()
+    start(cfg.seed)
     folder = run_folder()
     data: SegmentationDataModule = build(cfg.data)
     data.prepare_data()
     data.setup()
     module = build_module(cfg, data)
-    trainer = build_trainer(cfg, folder)
+    trainer = build_trainer(cfg, folder, monitor="val/miou")
     log.info(
         "%s: %d training and %d validation frames, %d classes; %.2f M parameters; folder %s",
-        data.name, len(data.train_set), len(data.val_set), len(data.classes), count_parameters(module.net) / 1e6, folder,
+        data.name,
+        len(data.train_set),
+        len(data.val_set),
+        len(data.classes),
+        count_parameters(module.net) / 1e6,
+        folder,
     )
-    fit(trainer, module, data)
+    fit(trainer, module, data, data.augment.crop_size)
     best = folder / "checkpoints" / "best.ckpt"
     metrics, matrix = score(trainer, module, data, best)
     protocol = describe_protocol(cfg, module, data, best)
     metrics["image_ms"] = measure_image_ms(module.net, tuple(protocol["image_size"]))
     if trainer.is_global_zero:
-        write_results(folder, "train", cfg.name, metrics, protocol, time.monotonic() - start)
+        write_results(folder, "train", cfg.name, metrics, protocol, time.monotonic() - begin)
         draw_figures(folder, module, data, metrics, matrix)
         write_report(folder)
         print_classes(metrics)
@@ -82,52 +84,14 @@ def build_module(cfg: DictConfig, data: SegmentationDataModule) -> SegmentationM
     return module
 
 
-def build_trainer(cfg: DictConfig, folder: Path) -> pl.Trainer:
-    """Lightning's Trainer with our checkpoints, callbacks and loggers."""
-    callbacks = [build(c) for c in cfg.callbacks.values()] + build_checkpoints(folder / "checkpoints")
-    trainer: pl.Trainer = build(
-        cfg.trainer,
-        callbacks=callbacks,
-        logger=[build(logger) for logger in cfg.logger.values()],
-        plugins=[AtomicCheckpointIO()],
-        default_root_dir=str(folder),
-        precision=choose_precision(cfg.trainer.precision, cfg.trainer.accelerator),
-        use_distributed_sampler=False,
-        enable_model_summary=False,
-    )
-    return trainer
-
-
-def choose_precision(wanted: str, accelerator: str) -> str:
-    """`auto`: mixed bf16 where the device computes in bf16 by itself, else fp32. Others are taken as they are."""
-    if wanted != "auto":
-        return str(wanted)
-    if accelerator != "cpu" and torch.cuda.is_available():
-        return "bf16-mixed" if torch.cuda.is_bf16_supported() else "16-mixed"
-    has_bf16 = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    return "bf16-mixed" if has_bf16 else "32-true"
-
-
-def fit(trainer: pl.Trainer, module: SegmentationModule, data: SegmentationDataModule) -> None:
-    """trainer.fit; out of memory names what to make smaller."""
-    try:
-        trainer.fit(module, datamodule=data)
-    except RuntimeError as error:
-        if not any(sign in str(error) for sign in _OUT_OF_MEMORY):
-            raise
-        height, width = data.augment.crop_size
-        raise ICNetError(
-            f"out of memory with data.batch_size={data.batch_size} and data.crop_size=[{height},{width}]: lower one of "
-            "them (trainer.accumulate_grad_batches=2 keeps the effective batch), or use trainer.precision=bf16-mixed"
-        ) from error
-
-
 def score(
     trainer: pl.Trainer, module: SegmentationModule, data: SegmentationDataModule, best: Path
 ) -> tuple[dict[str, Any], torch.Tensor]:
     """Validate the best checkpoint: the scores of results.json and the confusion matrix."""
     if not best.is_file():
-        raise ICNetError("training ended before its first validation: train longer or set trainer.val_check_interval lower")
+        raise ICNetError(
+            "training ended before its first validation: train longer or set trainer.val_check_interval lower"
+        )
     module.net.load_state_dict(read_checkpoint(best).state)
     trainer.validate(module, datamodule=data, verbose=False)
     return summarize(module.matrix, data.classes.names), module.matrix
@@ -140,7 +104,9 @@ def describe_protocol(
     size = tuple(data.val_set[0].label.shape)
     return {
         "data": data.name,
-        "split": "+".join(data.val_split) if data.val_fraction is None else f"{data.val_fraction} of {'+'.join(data.train_split)}",
+        "split": "+".join(data.val_split)
+        if data.val_fraction is None
+        else f"{data.val_fraction} of {'+'.join(data.train_split)}",
         "images": len(data.val_set),
         "image_size": [int(n) for n in size],
         "scales": [1.0],
@@ -156,10 +122,3 @@ def describe_protocol(
         "checkpoint_sha256": sha256(checkpoint),
         **describe_machine(module.device),
     }
-
-
-def _quiet() -> None:
-    """Keep Lightning's advertisements and notes that no user of icnet can act on off the screen."""
-    logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
-    for text in (".*does not have many workers.*", ".*Checkpoint directory.*", ".*isinstance.treespec.*", ".*LeafSpec.*"):
-        warnings.filterwarnings("ignore", text)

@@ -19,18 +19,42 @@ class ProgressBar(RichProgressBar):
         items = super().get_metrics(trainer, pl_module)
         return {name.rsplit("/")[-1]: value for name, value in items.items() if name != "v_num"}
 
+    def _get_train_description(self, current_epoch: int) -> str:
+        """Lightning would show "Epoch 3/-2" where steps alone limit the run."""
+        last = self.trainer.max_epochs
+        return f"Epoch {current_epoch}" + (f"/{last - 1}" if last is not None and last > 0 else "")
+
+
+class ValidateAtTheEnd(Callback):
+    """Validate after the very last step, wherever in an epoch it falls, so that the final weights get their score."""
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if trainer.check_val_every_n_epoch is not None and trainer.current_epoch + 1 == trainer.max_epochs:
+            trainer.check_val_every_n_epoch = 1
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if trainer.global_step == trainer.max_steps:
+            trainer.should_stop = True
+            if trainer.check_val_every_n_epoch is not None:
+                trainer.check_val_every_n_epoch = 1
+
 
 class StopOnNonFiniteLoss(Callback):
     """End the run when the loss becomes NaN or infinite: what would follow is lost time.
 
-    On a GPU the loss is looked at only when it is logged anyway, because every look waits for the device.
+    every: on a GPU the loss is looked at every so many steps, because every look waits for the device.
     """
+
+    def __init__(self, every: int = 10) -> None:
+        self.every = every
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         loss: Tensor = outputs["loss"]
-        if loss.device.type != "cpu" and trainer.global_step % trainer.log_every_n_steps:
+        if loss.device.type != "cpu" and trainer.global_step % self.every:
             return
         if not torch.isfinite(loss):
             lr = trainer.optimizers[0].param_groups[0]["lr"]

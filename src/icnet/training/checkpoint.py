@@ -28,13 +28,15 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             os.replace(part, target)
         except (OSError, RuntimeError) as error:  # torch reports a full disk as RuntimeError
             part.unlink(missing_ok=True)
-            raise ICNetError(f"{target} cannot be written ({error}): free the disk or check permissions; what was there before is whole") from error
+            raise ICNetError(
+                f"{target} cannot be written ({error}): free the disk or check permissions; what was there before is whole"
+            ) from error
 
 
-def build_checkpoints(folder: Path) -> list[ModelCheckpoint]:
-    """best.ckpt by val/miou, last.ckpt at each validation."""
+def build_checkpoints(folder: Path, monitor: str) -> list[ModelCheckpoint]:
+    """best.ckpt by `monitor` (higher is better) and last.ckpt, at each validation."""
     best = ModelCheckpoint(
-        folder, "best", monitor="val/miou", mode="max", save_top_k=1, auto_insert_metric_name=False, enable_version_counter=False
+        folder, "best", monitor=monitor, mode="max", auto_insert_metric_name=False, enable_version_counter=False
     )
-    last = ModelCheckpoint(folder, "last", save_top_k=1, auto_insert_metric_name=False, enable_version_counter=False)
+    last = ModelCheckpoint(folder, "last", auto_insert_metric_name=False, enable_version_counter=False)
     return [best, last]

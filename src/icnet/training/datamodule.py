@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
 import torch
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset, Sampler
 
 from icnet.data.dataset import EvalSampler, Frame, SegmentationDataset, TrainSampler, init_worker
 from icnet.data.labels import ClassTable
@@ -58,7 +59,9 @@ class SegmentationDataModule(pl.LightningDataModule):
     ) -> None:
         super().__init__()
         if batch_size < 1 or eval_batch_size < 1:
-            raise ConfigError(f"data.batch_size is {batch_size}, data.eval_batch_size {eval_batch_size}: at least 1 each")
+            raise ConfigError(
+                f"data.batch_size is {batch_size}, data.eval_batch_size {eval_batch_size}: at least 1 each"
+            )
         if val_fraction is not None and not 0 < val_fraction < 1:
             raise ConfigError(f"data.val_fraction is {val_fraction}: give a share between 0 and 1, e.g. 0.2")
         self.name, self.root, self.classes = name, Path(root), classes
@@ -86,35 +89,33 @@ class SegmentationDataModule(pl.LightningDataModule):
         return split_off(train, self.val_fraction)
 
     def train_dataloader(self) -> DataLoader[Frame]:
-        rank, world_size = self._place()
-        sampler = TrainSampler(len(self.train_set), self.batch_size, self.seed, rank, world_size)
-        return self._loader(self.train_set, sampler, self.batch_size, drop_last=True)
+        sampler = TrainSampler(len(self.train_set), self.batch_size, self.seed, *place_of(self.trainer))
+        return build_loader(self.train_set, sampler, self.batch_size, self.num_workers, self.trainer)
 
     def val_dataloader(self) -> DataLoader[Frame]:
-        return self._loader(self.val_set, EvalSampler(len(self.val_set), *self._place()), self.eval_batch_size)
+        sampler = EvalSampler(len(self.val_set), *place_of(self.trainer))
+        return build_loader(self.val_set, sampler, self.eval_batch_size, self.num_workers, self.trainer)
 
-    def _loader(
-        self,
-        data: SegmentationDataset,
-        sampler: TrainSampler | EvalSampler,
-        batch_size: int,
-        drop_last: bool = False,
-    ) -> DataLoader[Frame]:
-        workers = choose_workers(self._place()[1]) if self.num_workers is None else self.num_workers
-        return DataLoader(
-            data,
-            batch_size,
-            sampler=sampler,
-            num_workers=workers,
-            drop_last=drop_last,
-            pin_memory=torch.cuda.is_available(),
-            persistent_workers=workers > 0,
-            worker_init_fn=init_worker,
-        )
 
-    def _place(self) -> tuple[int, int]:
-        """(rank, number of processes)."""
-        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer is not None else (0, 1)
+def place_of(trainer: pl.Trainer | None) -> tuple[int, int]:
+    """(rank, number of processes)."""
+    return (trainer.global_rank, trainer.world_size) if trainer is not None else (0, 1)
+
+
+def build_loader(
+    data: Dataset[Any], sampler: Sampler[Any], batch_size: int, num_workers: int | None, trainer: pl.Trainer | None
+) -> DataLoader[Any]:
+    """A loader for this machine: pinned memory for a GPU, workers that live on; None workers are chosen."""
+    workers = choose_workers(place_of(trainer)[1]) if num_workers is None else num_workers
+    return DataLoader(
+        data,
+        batch_size,
+        sampler=sampler,
+        num_workers=workers,
+        pin_memory=torch.cuda.is_available(),
+        persistent_workers=workers > 0,
+        worker_init_fn=init_worker,
+    )
 
 
 def choose_workers(processes: int = 1) -> int:

@@ -31,12 +31,12 @@ class CSVLogger(Logger):
     def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
         """The settings are in .hydra/config.yaml."""
 
-    @rank_zero_only  # type: ignore[untyped-decorator]
+    @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         row = self.rows.setdefault(int(step or 0), {})
         row.update({name: float(value) for name, value in metrics.items()})
 
-    @rank_zero_only  # type: ignore[untyped-decorator]
+    @rank_zero_only
     def save(self) -> None:
         columns = list(dict.fromkeys(name for row in self.rows.values() for name in row if name != "epoch"))
         part = self.path.with_suffix(".csv.part")
@@ -48,7 +48,7 @@ class CSVLogger(Logger):
                 writer.writerow({**shown, "step": step, "epoch": int(row.get("epoch", 0))})
         os.replace(part, self.path)
 
-    @rank_zero_only  # type: ignore[untyped-decorator]
+    @rank_zero_only
     def finalize(self, status: str) -> None:
         if self.rows:
             self.save()

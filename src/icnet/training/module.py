@@ -7,6 +7,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.trainer.states import TrainerFn
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
@@ -49,7 +50,9 @@ class SegmentationModule(pl.LightningModule):
         self.net, self.loss, self.normalize, self.classes = net, loss, normalize, classes
         self.confusion = ConfusionMatrix(len(classes))
         self._optimizer, self._scheduler, self._loaded = optimizer, scheduler, loaded
-        self._cascade: Callable[[Tensor], CascadeLogits] = torch.compile(net.cascade) if compile_cascade else net.cascade
+        self._cascade: Callable[[Tensor], CascadeLogits] = (
+            torch.compile(net.cascade) if compile_cascade else net.cascade
+        )
 
     def configure_optimizers(self) -> Any:
         optimizer = self._optimizer(self.net, self._loaded)
@@ -62,20 +65,26 @@ class SegmentationModule(pl.LightningModule):
         for name in CascadeLogits._fields:
             self.log(f"train/loss_{name}", losses[name])
         self.log("lr", self.optimizers().param_groups[0]["lr"])  # type: ignore[union-attr]
-        return losses["total"]  # type: ignore[no-any-return]
+        return losses["total"]
 
     def validation_step(self, batch: Frame, batch_idx: int) -> None:
         logits = self._cascade(self.normalize(batch.image))
         label_map = self.net.enlarge(logits.sub124, size_of(batch.label)).argmax(dim=1)
         self.confusion.update(label_map, batch.label)
-        self.log("val/loss", self.loss(logits, batch.label)["total"], batch_size=len(batch.label), sync_dist=True)
+        fitting = self.trainer.state.fn == TrainerFn.FITTING
+        loss = self.loss(logits, batch.label)["total"]
+        self.log("val/loss", loss, batch_size=len(batch.label), sync_dist=True, logger=fitting)
 
     def on_validation_epoch_end(self) -> None:
         self.matrix = self.confusion.compute().clone()
         self.confusion.reset()
         scores = summarize(self.matrix, self.classes.names)
         if scores["miou"] is None:
-            raise ICNetError("the validation labels hold no labelled pixel: check data.val_split and data.classes.ignored_ids")
+            raise ICNetError(
+                "the validation labels hold no labelled pixel: check data.val_split and data.classes.ignored_ids"
+            )
+        if self.trainer.state.fn != TrainerFn.FITTING:
+            return  # the best checkpoint is scored once more after training: no point of any curve
         self.log("val/miou", scores["miou"], prog_bar=True)
         self.log("val/pixel_accuracy", scores["pixel_accuracy"])
         self.log_dict({f"val/iou/{name}": iou for name, iou in scores["iou"].items() if iou is not None})

@@ -53,7 +53,9 @@ def parameter_groups(
         if not value >= 0:
             raise ConfigError(f"optimizer.{name} is {value}: it must be at least 0")
     decaying = {
-        f"{name}.weight" if name else "weight" for name, m in net.named_modules() if isinstance(m, (nn.Conv2d, nn.Linear))
+        f"{name}.weight" if name else "weight"
+        for name, m in net.named_modules()
+        if isinstance(m, (nn.Conv2d, nn.Linear))
     }
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
     for name, parameter in net.named_parameters():

@@ -35,7 +35,7 @@ _REACH = 1 / 60  # of the run: how far the smoothed line looks to either side
 
 def draw_losses(history: History, path: Path) -> None:
     """The training loss and that of each stage, raw and smoothed, with the validation loss as points."""
-    figure, axes = new_axes(8.6, 4.4, "Loss")
+    figure, axes = new_axes(8.6, 4.4, "Loss of each stage")
     tops = [_draw_loss(axes, history, *loss) for loss in _LOSSES]
     steps, values = _finite(history, "val/loss")
     if len(steps):
@@ -52,8 +52,8 @@ def draw_losses(history: History, path: Path) -> None:
 
 def draw_miou(history: History, path: Path) -> None:
     """Validation mIoU and pixel accuracy in per cent, the best mIoU marked."""
-    figure, axes = new_axes(8.6, 4.0, "Validation")
-    for name, label, color in (("val/pixel_accuracy", "pixel accuracy, %", PURPLE), ("val/miou", "mIoU, %", BLUE)):
+    figure, axes = new_axes(8.6, 4.0, "Scores on the validation images, %")
+    for name, label, color in (("val/pixel_accuracy", "pixel accuracy", PURPLE), ("val/miou", "mIoU", BLUE)):
         steps, values = _finite(history, name)
         if len(steps):
             axes.plot(steps, 100 * values, "o-", color=color, linewidth=1.8, markersize=3, label=label)
@@ -84,10 +84,10 @@ def _mark_best(axes: Axes, steps: Sequence[int], values: Floats) -> None:
     best = int(values.argmax())
     at = (steps[best], 100 * float(values[best]))
     axes.plot(*at, "o", markersize=10, markerfacecolor="none", markeredgecolor=BLUE, markeredgewidth=1.6, clip_on=False)
-    below = at[1] > 15  # else the words would run into the steps
     late = steps[best] > (steps[0] + steps[-1]) / 2
+    shift = (4 if late else -4, -16 if at[1] > 15 else 16)  # above low points: below are the steps
     axes.annotate(
-        f"best {at[1]:.1f} at step {at[0]:,}", at, xytext=(4 if late else -4, -16 if below else 16), textcoords="offset points",
+        f"best {at[1]:.1f} at step {at[0]:,}", at, xytext=shift, textcoords="offset points",
         ha="right" if late else "left", va="center", fontsize=9, color=BLUE, fontweight="bold",
     )  # fmt: skip
 

@@ -58,9 +58,10 @@ def draw_rows(rows: Sequence[Row], classes: ClassTable, path: Path) -> None:
 
 def mark_ignored(colored: Pixels, label: Pixels) -> Pixels:
     """Stripe the ignored pixels of a coloured label map: black alone could be taken for a class."""
-    rows, columns = np.indices(label.shape, sparse=True)
-    period = max(2, label.shape[1] // 80)
-    striped = (label == IGNORE) & ((rows + columns) // period % 3 == 0)
+    height, width = label.shape
+    period = max(2, width // 80)
+    diagonal = np.arange(height)[:, None] + np.arange(width)
+    striped = (label == IGNORE) & (diagonal // period % 3 == 0)
     return np.where(striped[..., None], np.array(_STRIPE, np.uint8), colored)
 
 

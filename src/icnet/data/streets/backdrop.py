@@ -25,8 +25,7 @@ def draw_sky(canvas: Canvas, rng: np.random.Generator) -> None:
     colours = _gradient(y, light) + _glow(x, y, z, light)
     cover = _cover(x, y, z, light, rng)[..., None]
     colours = colours * (1 - cover) + np.array(light.cloud, np.float32) * cover * _relief(small, y)
-    smooth = cv2.resize(colours, size, interpolation=cv2.INTER_LINEAR)
-    canvas.image[:] = np.clip(smooth, 0, 255)
+    cv2.resize(np.clip(colours, 0, 255).astype(np.uint8), size, canvas.image, interpolation=cv2.INTER_LINEAR)
     canvas.labels[:] = SKY
     canvas.instances[:] = SKY
     if light.lamps > 0.4:
@@ -35,7 +34,7 @@ def draw_sky(canvas: Canvas, rng: np.random.Generator) -> None:
 
 def _gradient(y: Floats, light: Light) -> Floats:
     """(h, w, 3): the horizon's colour fades into the zenith's; y is the tangent of the height."""
-    high = np.clip(y / 0.6, 0, 1)[..., None] ** 0.8
+    high = np.clip(y / 0.55, 0, 1)[..., None]
     horizon, zenith = np.array(light.horizon, np.float32), np.array(light.zenith, np.float32)
     return horizon * (1 - high) + zenith * high
 
@@ -43,8 +42,10 @@ def _gradient(y: Floats, light: Light) -> Floats:
 def _glow(x: Floats, y: Floats, z: Floats, light: Light) -> Floats:
     """(h, w, 3): the light around the sun."""
     near = (x * light.to_sun[0] + y * light.to_sun[1] + z * light.to_sun[2]) / np.sqrt(x * x + y * y + z * z)
+    if near.max() < 0.85:
+        return np.zeros((1, 1, 3), np.float32)
     halo = 0.35 * np.exp((near - 1) * 25) + 0.9 * np.exp((near - 1) * 900)
-    return halo[..., None].astype(np.float32) * np.array(light.sun, np.float32)
+    return np.asarray(halo[..., None] * np.array(light.sun, np.float32), np.float32)
 
 
 def _cover(x: Floats, y: Floats, z: Floats, light: Light, rng: np.random.Generator) -> Floats:

@@ -154,7 +154,7 @@ def _roof(canvas: Canvas, house: Building) -> None:
         return
     colour = canvas.light.on(house.tiles, tuple(outward / np.linalg.norm(outward)))
     length = float(np.linalg.norm(eaves[1] - eaves[0]))
-    tiles = cv2.resize(wall(0), (round(length * 10), 60), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+    tiles = cv2.resize(wall(0, 2), (round(length * 10), 60)).astype(np.uint8, copy=False)
     plane = camera.plane(eaves[0] + rise, (eaves[1] - eaves[0]) / tiles.shape[1], -rise / tiles.shape[0])
     canvas.plane(plane, paint(tiles, colour, 0.9), outline, BUILDING)
 

@@ -15,9 +15,11 @@ from icnet.data.streets.light import Colour, Light
 ROAD, SIDEWALK, BUILDING, POLE, SIGN, VEGETATION, SKY, PERSON, RIDER, CAR = 7, 8, 11, 17, 20, 21, 23, 24, 25, 26
 WITH_INSTANCES = (PERSON, RIDER, CAR)
 
+_INK = 0.6  # how much darker the rims of things are, 0..1
 _SHIFT = 4  # cv2 takes polygon corners in 1/16 of a pixel
 Pixels = npt.NDArray[np.uint8]
 Box = tuple[slice, slice]
+Point = tuple[float, float]  # x, y in pixels
 
 
 class Canvas:
@@ -53,9 +55,9 @@ class Canvas:
         """A convex polygon (N, 2) that belongs to the thing although what is behind shows through."""
         cv2.fillConvexPoly(self._silhouette, fixed(pixels), 255, cv2.LINE_8, _SHIFT)
 
-    def disc(self, middle: Floats, radius: float, colour: Colour) -> None:
-        """A disc about a pixel (2,)."""
-        where, reach = (round(16 * float(middle[0])), round(16 * float(middle[1]))), round(16 * radius)
+    def disc(self, middle: Point, radius: float, colour: Colour) -> None:
+        """A disc about a pixel."""
+        where, reach = (round(16 * middle[0]), round(16 * middle[1])), round(16 * radius)
         cv2.circle(self.image, where, reach, colour, -1, cv2.LINE_AA, _SHIFT)
         cv2.circle(self._silhouette, where, reach, 255, -1, cv2.LINE_8, _SHIFT)
 
@@ -65,9 +67,9 @@ class Canvas:
         cv2.polylines(self.image, corners, False, colour, thick, cv2.LINE_AA, _SHIFT)
         cv2.polylines(self._silhouette, corners, False, 255, thick, cv2.LINE_8, _SHIFT)
 
-    def limb(self, a: Floats, b: Floats, radii: tuple[float, float], colour: Colour) -> None:
+    def limb(self, a: Point, b: Point, radii: tuple[float, float], colour: Colour) -> None:
         """A rounded bar from pixel a to pixel b, as thick as its radii at both ends."""
-        (ax, ay), (bx, by) = a.tolist(), b.tolist()
+        (ax, ay), (bx, by) = a, b
         length = math.hypot(bx - ax, by - ay)
         if length > 0.1:
             x, y = (ay - by) / length, (bx - ax) / length  # to the bar's side
@@ -80,8 +82,10 @@ class Canvas:
         """End a thing: what its strokes covered is `label` now, `depth` metres away."""
         left, top, width, height = cv2.boundingRect(self._silhouette)
         box = slice(top, top + height), slice(left, left + width)
-        covered = self._silhouette[box] > 0
-        self._silhouette[box] = 0
+        silhouette = self._silhouette[box]
+        covered = silhouette > 0
+        self._ink(box, silhouette)
+        silhouette[:] = 0
         self._enter(box, covered, label)
         self.depth[box][covered] = depth
 
@@ -106,6 +110,14 @@ class Canvas:
         alpha = np.zeros(size[::-1], np.uint8)
         cv2.fillConvexPoly(alpha, fixed(outline - (left, top)), 255, cv2.LINE_AA, _SHIFT)
         self.stamp(box, colours.astype(np.uint8, copy=False), alpha, label, _plane_depth(homography, box))
+
+    def _ink(self, box: Box, silhouette: Pixels) -> None:
+        """Darken the rim of a thing's silhouette, as with a pen."""
+        wide = 2 * max(1, round(self.unit)) + 1
+        inner = cv2.erode(silhouette, np.ones((wide, wide), np.uint8), borderValue=255)
+        share = cv2.addWeighted(silhouette, -_INK, inner, _INK, 255.0)
+        image = self.image[box]
+        cv2.multiply(image, cv2.merge([share] * 3), image, scale=1 / 255)
 
     def _enter(self, box: Box, covered: npt.NDArray[np.bool_], label: int) -> None:
         self.labels[box][covered] = label
@@ -133,11 +145,11 @@ def fixed(pixels: Floats) -> npt.NDArray[np.int32]:
     return np.asarray(pixels * 16 + 0.5, np.int32)
 
 
-def fill(mask: Pixels, polygons: Iterable[Floats], value: int = 255) -> None:
-    """Fill convex polygons (N, 2) in a mask (H, W)."""
+def fill(picture: Pixels, polygons: Iterable[Floats], value: float | Colour) -> None:
+    """Fill convex polygons (N, 2) in a mask (H, W) or an image (H, W, 3)."""
     for pixels in polygons:
         if len(pixels) > 2:
-            cv2.fillConvexPoly(mask, fixed(pixels), value, cv2.LINE_AA, _SHIFT)
+            cv2.fillConvexPoly(picture, fixed(pixels), value, cv2.LINE_AA, _SHIFT)
 
 
 def blend(below: Pixels, above: Pixels, alpha: Pixels) -> Pixels:

@@ -85,8 +85,8 @@ def _search(rng: np.random.Generator, camera: Camera, layout: Layout, role: _Rol
             continue
         across, heading = role.place(rng, layout)
         base = layout.at(across, along)[0]
-        depth = camera.depth(base)
-        if depth < 2.5 or not 0.02 < camera.project(base[None])[0, 0] / camera.width < 0.98:
+        right, _, depth = camera.view(base).tolist()
+        if depth < 2.5 or not 0.02 < (camera.centre[0] + camera.focal * right / depth) / camera.width < 0.98:
             continue
         if all(math.dist(base, other.spot.base) > 0.8 * (max(role.reach) + max(other.reach)) for other in taken):
             return Spot(base, across, heading + layout.heading(along), height, depth)
@@ -132,10 +132,10 @@ def _green(rng: np.random.Generator, layout: Layout) -> tuple[float, float]:
 
 
 _ROLES = (
-    _Role("car", (3, 6), (1.5, 1.5), (0.08, 0.42), _lane, (2.2, 0.9)),
-    _Role("rider", (2, 4), (1.65, 1.9), (0.16, 0.5), _cycling, (0.9, 0.3)),
-    _Role("sign", (2, 4), (2.3, 3.2), (0.24, 0.75), _kerb, (0.2, 0.2)),
-    _Role("person", (4, 7), (1.45, 1.95), (0.13, 0.5), _walking, (0.3, 0.3)),
+    _Role("car", (3, 5), (1.5, 1.5), (0.1, 0.42), _lane, (2.2, 0.9)),
+    _Role("rider", (3, 5), (1.65, 1.9), (0.22, 0.6), _cycling, (0.9, 0.3)),
+    _Role("sign", (2, 4), (2.3, 3.2), (0.3, 0.85), _kerb, (0.2, 0.2)),
+    _Role("person", (4, 7), (1.45, 1.95), (0.2, 0.6), _walking, (0.3, 0.3)),
     _Role("tree", (1, 4), (4.0, 7.5), (0.3, 1.2), _green, (0.5, 0.5)),
     _Role("lamp", (1, 4), (4.5, 7.5), (0.5, 1.6), _kerb, (0.2, 0.2)),
     _Role("bollard", (0, 3), (1.0, 1.2), (0.1, 0.3), _kerb, (0.2, 0.2)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import cv2
@@ -56,7 +57,7 @@ def draw_style(rng: np.random.Generator) -> Style:
 def any_paint(rng: np.random.Generator) -> Colour:
     """A colour for walls, car bodies and clothes alike: any, greys and warm ones more often."""
     hue = rng.choice([rng.random(), rng.normal(0.08, 0.04), rng.normal(0.6, 0.05)])
-    return hsv(hue, rng.beta(1.2, 2.2), rng.uniform(0.18, 0.98))
+    return hsv(hue, 0.85 * rng.beta(1.2, 2.6), rng.uniform(0.18, 0.98))
 
 
 class Front:
@@ -75,6 +76,8 @@ class Front:
         foot, k = self.height - v, self.scale
         left, right = round(u * k), round((u + width) * k)
         top, bottom = round((foot - height) * k), round(foot * k)
+        if left == right or top == bottom:
+            return
         self.picture[max(top, 0) : max(bottom, 0), max(left, 0) : max(right, 0)] = colour
 
 
@@ -99,7 +102,7 @@ def _upper_floors(front: Front, ground: float, rng: np.random.Generator) -> None
     floors = int((front.height - ground - 0.8) / style.storey)
     bays = max(1, int((front.width - 0.6) / style.bay))
     edge = (front.width - bays * style.bay) / 2
-    kinds = [_window(front, lamp) for lamp in (None, 0.09, 0.14)]
+    window = lru_cache(maxsize=None)(lambda lamp: _window(front, lamp))
     for floor in range(floors):
         foot = ground + floor * style.storey
         if style.ledges:
@@ -107,8 +110,8 @@ def _upper_floors(front: Front, ground: float, rng: np.random.Generator) -> None
             front.bar(0, foot - 0.1, front.width, 0.1, dim(front.lit(style.wall), 0.55))
         for bay in range(bays):
             middle = edge + (bay + 0.5) * style.bay
-            kind = rng.integers(1, 3) if rng.random() < front.light.lamps else 0
-            _place(front, kinds[kind], middle, foot + 0.28 * style.storey)
+            lamp = rng.choice([0.09, 0.14]) if rng.random() < front.light.lamps else None
+            _place(front, window(lamp), middle, foot + 0.28 * style.storey)
             if style.balconies and (floor + bay) % 2:
                 _balcony(front, middle, foot + 0.1)
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 
-from icnet.data.streets.camera import Floats
-from icnet.data.streets.canvas import PERSON, RIDER, Canvas
+from icnet.data.streets.canvas import PERSON, RIDER, Canvas, Point
 from icnet.data.streets.facade import any_paint
 from icnet.data.streets.layout import Spot
 from icnet.data.streets.light import Colour, dim, hsv
 
+Joint = tuple[float, float, float]  # to the right, up, ahead, in metres of a body of _TALL
 _TALL = 1.75  # metres; the tables below are for a body of this height
 
 
@@ -35,18 +36,28 @@ class _Body:
         self.axes = np.array([[np.cos(turn), 0.0, -np.sin(turn)], [0.0, 1.0, 0.0], [np.sin(turn), 0.0, np.cos(turn)]])
         self.size = spot.height / _TALL
         self.scale = canvas.camera.focal / spot.depth * self.size
+        plane = canvas.camera.plane(spot.base, *(self.size * self.axes[:2]))  # to which the third direction is added
+        third = canvas.camera.plane(spot.base, self.size * self.axes[2], self.axes[1])[:, 0]
+        self.rows = np.column_stack([plane[:, :2], third, plane[:, 2]]).tolist()
         ahead = self.axes @ (canvas.camera.position - spot.base)
         away = float(np.hypot(ahead[0], ahead[2]))
         self.near = 1 if ahead[0] > 0 else -1  # the side that the camera sees
         self.wide = float(np.hypot(ahead[2] / away, 0.62 * ahead[0] / away))  # a body is wider from the front
         self.seen_face = float(ahead[2] / away)  # 1 from the front, -1 from behind
 
-    def at(self, *points: tuple[float, float, float]) -> Floats:
-        return self.canvas.camera.project(self.spot.base + self.size * np.array(points) @ self.axes)
+    def at(self, point: Joint) -> Point:
+        """The pixel of a joint."""
+        x, y, z = point
+        (a, b, c, d), (e, f, g, h), (i, j, k, m) = self.rows
+        depth = max(i * x + j * y + k * z + m, 0.5)
+        return (a * x + b * y + c * z + d) / depth, (e * x + f * y + g * z + h) / depth
 
-    def limb(self, a: tuple[float, float, float], b: tuple[float, float, float], radii: tuple[float, float], colour: Colour) -> None:
-        start, end = self.at(a, b)
-        self.canvas.limb(start, end, (radii[0] * self.scale, radii[1] * self.scale), colour)
+    def limb(self, a: Joint, b: Joint, radii: tuple[float, float], colour: Colour) -> None:
+        """A rounded bar between two joints; radii in metres."""
+        self.canvas.limb(self.at(a), self.at(b), (radii[0] * self.scale, radii[1] * self.scale), colour)
+
+    def ball(self, middle: Joint, radius: float, colour: Colour) -> None:
+        self.canvas.disc(self.at(middle), radius * self.scale, colour)
 
 
 def draw_person(canvas: Canvas, spot: Spot, rng: np.random.Generator) -> None:
@@ -83,13 +94,17 @@ def _dress(canvas: Canvas, rng: np.random.Generator) -> Clothes:
     on = canvas.light.on
     tone = rng.uniform(0.0, 1.0)
     return Clothes(
-        top=on(any_paint(rng)),
-        second=on(any_paint(rng)),
-        legs=on(any_paint(rng)),
+        top=on(_cloth(rng)),
+        second=on(hsv(rng.random(), rng.choice([0.05, 0.8]), rng.uniform(0.8, 1.0))),
+        legs=on(_cloth(rng)),
         skin=on(hsv(0.06 + 0.02 * tone, 0.55 - 0.25 * tone, 0.35 + 0.6 * tone)),
         hair=on(hsv(rng.uniform(0.02, 0.13), rng.uniform(0.0, 0.6), rng.choice([0.12, 0.25, 0.5, 0.85]))),
         shoes=on(hsv(rng.random(), 0.2, rng.choice([0.12, 0.3, 0.9]))),
     )
+
+
+def _cloth(rng: np.random.Generator) -> Colour:
+    return hsv(rng.random(), rng.uniform(0.25, 0.9), rng.uniform(0.25, 0.95))
 
 
 def _leg(body: _Body, side: int, stride: float) -> None:
@@ -107,7 +122,7 @@ def _arm(body: _Body, side: int, stride: float) -> None:
     elbow, hand = (x * 1.12, 1.14, -0.35 * stride * side), (x * 1.08, 0.9, -0.75 * stride * side + 0.1)
     body.limb((x, 1.4, 0.0), elbow, (0.075, 0.06), colour)
     body.limb(elbow, hand, (0.06, 0.05), colour)
-    body.limb(hand, hand, (0.05, 0.05), body.clothes.skin)
+    body.ball(hand, 0.05, body.clothes.skin)
 
 
 def _trunk(body: _Body, gown: bool, rng: np.random.Generator) -> None:
@@ -117,16 +132,14 @@ def _trunk(body: _Body, gown: bool, rng: np.random.Generator) -> None:
     body.limb((0.0, 1.36, 0.0), (0.0, hem, 0.0), (0.2 * wide, (0.25 if gown else 0.17) * wide), clothes.top)
     light = dim(clothes.top, 1.22)
     body.limb((-0.06, 1.38, 0.0), (-0.06, hem + 0.04, 0.0), (0.1 * wide, 0.1 * wide), light)
-    style = rng.integers(4)
-    if style == 0:
-        for y in (1.32, 1.16, 1.0):
-            body.limb((-0.15 * wide, y, 0.0), (0.15 * wide, y, 0.0), (0.035, 0.035), clothes.second)
-    elif style == 1 and body.seen_face < 0.5:
-        body.limb((0.0, 1.36, -0.12), (0.0, 1.08, -0.14), (0.15 * wide, 0.17 * wide), clothes.second)
-    elif style == 2:
-        body.limb((-0.2 * wide, 1.38, 0.0), (0.22 * wide, 0.95, 0.0), (0.025, 0.025), dim(clothes.second, 0.8))
-        body.limb((0.27 * wide, 0.93, 0.0), (0.27 * wide, 0.8, 0.0), (0.1, 0.1), clothes.second)
-    body.limb((0.0, 0.9, 0.0), (0.0, 0.9, 0.0), (0.12 * wide, 0.12 * wide), clothes.top if gown else clothes.legs)
+    for y in np.arange(1.34, hem, -0.15):
+        body.limb((-0.13 * wide, y, 0.0), (0.13 * wide, y, 0.0), (0.038, 0.038), clothes.second)
+    if body.seen_face < -0.3 and rng.random() < 0.4:
+        body.limb((0.0, 1.36, -0.12), (0.0, 1.08, -0.14), (0.15 * wide, 0.17 * wide), dim(clothes.legs, 0.8))
+    elif rng.random() < 0.25:
+        body.limb((-0.2 * wide, 1.38, 0.0), (0.22 * wide, 0.95, 0.0), (0.025, 0.025), dim(clothes.second, 0.6))
+        body.ball((0.29 * wide, 0.86, 0.0), 0.13, dim(clothes.second, 0.8))
+    body.ball((0.0, 0.9, 0.0), 0.12 * wide, clothes.top if gown else clothes.legs)
 
 
 def _head(body: _Body, middle: tuple[float, float, float], hat: bool, helmet: bool = False) -> None:
@@ -145,8 +158,8 @@ def _head(body: _Body, middle: tuple[float, float, float], hat: bool, helmet: bo
 def _wheel(body: _Body, middle: float, radius: float, thick: float, turn: float) -> None:
     """A wheel; one can look through its spokes."""
     around = np.linspace(0, 2 * np.pi, 19) + turn
-    rim = body.at(*[(0.0, radius + radius * np.sin(a), middle + radius * np.cos(a)) for a in around])
-    hub = body.at((0.0, radius, middle))[0]
+    rim = np.array([body.at((0.0, radius + radius * math.sin(a), middle + radius * math.cos(a))) for a in around])
+    hub = body.at((0.0, radius, middle))
     body.canvas.cover(rim)
     spoke = body.canvas.light.on((170.0, 172.0, 178.0))
     for i in range(0, 18, 3):
@@ -168,15 +181,15 @@ def _bicycle(body: _Body, frame: Colour, turn: float) -> None:
 
 def _scooter(body: _Body, frame: Colour) -> None:
     for middle in (-0.5, 0.55):
-        body.limb((0.0, 0.24, middle), (0.0, 0.24, middle), (0.25, 0.25), (24.0, 24.0, 28.0))
-        body.limb((0.0, 0.24, middle), (0.0, 0.24, middle), (0.12, 0.12), body.canvas.light.on((185.0, 185.0, 190.0)))
+        body.ball((0.0, 0.24, middle), 0.25, (24.0, 24.0, 28.0))
+        body.ball((0.0, 0.24, middle), 0.12, body.canvas.light.on((185.0, 185.0, 190.0)))
     body.limb((0.0, 0.55, -0.5), (0.0, 0.5, -0.1), (0.2, 0.18), frame)
     body.limb((0.0, 0.3, -0.2), (0.0, 0.3, 0.3), (0.08, 0.08), dim(frame, 0.7))
     body.limb((0.0, 0.42, 0.45), (0.0, 0.95, 0.36), (0.17, 0.14), frame)
     body.limb((0.0, 0.72, -0.5), (0.0, 0.74, 0.0), (0.09, 0.08), (26.0, 26.0, 28.0))
     body.limb((-0.28, 1.04, 0.34), (0.28, 1.04, 0.34), (0.035, 0.035), (30.0, 30.0, 32.0))
     if body.seen_face > 0:
-        body.limb((0.0, 0.95, 0.45), (0.0, 0.95, 0.45), (0.09, 0.09), (250.0, 245.0, 215.0))
+        body.ball((0.0, 0.95, 0.45), 0.09, (250.0, 245.0, 215.0))
     else:
         body.limb((-0.06, 0.62, -0.7), (0.06, 0.62, -0.7), (0.05, 0.05), (215.0, 40.0, 35.0))
 
@@ -197,8 +210,8 @@ def _riding(body: _Body, rng: np.random.Generator) -> None:
     far, near = -0.22 * body.near, 0.22 * body.near
     body.limb((far, 1.42, 0.06), (far * 1.1, 1.06, 0.36), (0.065, 0.05), dim(clothes.top, 0.65))
     body.limb((0.0, 1.38, 0.05), (0.0, 1.0, -0.2), (0.21 * wide, 0.17 * wide), clothes.top)
-    body.limb((0.0, 1.34, 0.03), (0.0, 1.1, -0.14), (0.06, 0.06), clothes.second)
-    body.limb((-0.16 * wide, 1.2, -0.06), (0.16 * wide, 1.2, -0.06), (0.045, 0.045), clothes.second)
+    for low, high in ((-0.14, 0.14), (0.14, -0.14)):
+        body.limb((low * wide, 1.06, -0.15), (high * wide, 1.4, 0.04), (0.045, 0.045), clothes.second)
     elbow = (near * 1.25, 1.18, 0.18)
     body.limb((near, 1.42, 0.06), elbow, (0.075, 0.06), dim(clothes.top, 0.85))
     body.limb(elbow, (near * 1.1, 1.06, 0.36), (0.06, 0.05), dim(clothes.top, 0.85))

@@ -5,36 +5,37 @@ from __future__ import annotations
 import numpy as np
 
 from icnet.data.streets.camera import Floats
-from icnet.data.streets.canvas import POLE, SIGN, Canvas
+from icnet.data.streets.canvas import POLE, SIGN, Canvas, Point
 from icnet.data.streets.facade import any_paint
 from icnet.data.streets.layout import Spot
 from icnet.data.streets.light import Colour, dim, hsv
 
-_THIN = 6.0  # pixels of a frame of 256 rows: no pole is thinner
-_SMALL = 15.0  # likewise the height of a sign
+_THIN = 7.0  # pixels of a frame of 256 rows: no pole is thinner
+_SMALL = 20.0  # likewise the height of a sign
 _UP = np.array([0.0, 1.0, 0.0])
 
 
 def draw_lamp(canvas: Canvas, spot: Spot, rng: np.random.Generator) -> None:
     """A lamp post with an arm over the road, or a plain mast."""
     width = _width(canvas, spot, 0.16)
-    foot, top = canvas.camera.project(np.array([spot.base, spot.base + _UP * spot.height]))
+    foot, top = canvas.camera.project(np.array([spot.base, spot.base + _UP * spot.height])).tolist()
     paint = any_paint(rng)
     side = -1.0 if spot.across > 0 else 1.0
     if rng.random() < 0.75:
         reach = spot.base + _UP * spot.height + np.array([side * 1.3, 0.1, 0.0])
-        end = canvas.camera.project(reach[None])[0]
+        end = canvas.camera.project(reach[None])[0].tolist()
         canvas.limb(top, end, (width * 0.35, width * 0.3), canvas.light.on(dim(paint, 0.8)))
         glow = (255.0, 244.0, 205.0) if canvas.light.lamps > 0.15 else canvas.light.on((215.0, 215.0, 210.0))
-        canvas.limb(end, end + (side * 0.8 * width, 0.0), (width * 0.5, width * 0.5), canvas.light.on(dim(paint, 0.6)))
-        canvas.limb(end + (0, 0.25 * width), end + (side * 0.8 * width, 0.25 * width), (width * 0.32, width * 0.32), glow)
+        tip = (end[0] + side * 0.8 * width, end[1])
+        canvas.limb(end, tip, (width * 0.5, width * 0.5), canvas.light.on(dim(paint, 0.6)))
+        canvas.limb((end[0], end[1] + 0.25 * width), (tip[0], tip[1] + 0.25 * width), (width * 0.32, width * 0.32), glow)
     _pole(canvas, foot, top, width, paint, rng)
     canvas.finish(POLE, spot.depth)
 
 
 def draw_bollard(canvas: Canvas, spot: Spot, rng: np.random.Generator) -> None:
     """A knee-high post."""
-    foot, top = canvas.camera.project(np.array([spot.base, spot.base + _UP * spot.height]))
+    foot, top = canvas.camera.project(np.array([spot.base, spot.base + _UP * spot.height])).tolist()
     width = _width(canvas, spot, 0.2)
     paint = any_paint(rng)
     _pole(canvas, foot, top, width, paint, rng)
@@ -44,11 +45,11 @@ def draw_bollard(canvas: Canvas, spot: Spot, rng: np.random.Generator) -> None:
 
 def draw_sign(canvas: Canvas, spot: Spot, rng: np.random.Generator) -> None:
     """One or two traffic signs on a pole."""
-    foot, top = canvas.camera.project(np.array([spot.base, spot.base + _UP * spot.height]))
+    foot, top = canvas.camera.project(np.array([spot.base, spot.base + _UP * spot.height])).tolist()
     width = _width(canvas, spot, 0.12)
     _pole(canvas, foot, top, width, any_paint(rng), rng)
     canvas.finish(POLE, spot.depth)
-    size = max(rng.uniform(0.75, 1.05), _SMALL * canvas.unit * spot.depth / canvas.camera.focal)
+    size = max(rng.uniform(0.8, 1.2), _SMALL * canvas.unit * spot.depth / canvas.camera.focal)
     turn = spot.heading
     middle = spot.base + _UP * (spot.height - 0.3 * size)
     for _ in range(1 + int(rng.random() < 0.35)):
@@ -63,7 +64,7 @@ def draw_gantry(canvas: Canvas, spot: Spot, rng: np.random.Generator) -> None:
     side = -1.0 if spot.across > 0 else 1.0
     width = _width(canvas, spot, 0.2)
     end = spot.base + _UP * spot.height + np.array([side * 4.5, 0.0, 0.0])
-    foot, top, tip = canvas.camera.project(np.array([spot.base, spot.base + _UP * (spot.height + 0.3), end]))
+    foot, top, tip = canvas.camera.project(np.array([spot.base, spot.base + _UP * (spot.height + 0.3), end])).tolist()
     paint = any_paint(rng)
     _pole(canvas, top, tip, width * 0.8, paint, rng)
     _pole(canvas, foot, top, width, paint, rng)
@@ -79,19 +80,19 @@ def _width(canvas: Canvas, spot: Spot, metres: float) -> float:
     return max(metres * canvas.camera.focal / spot.depth, _THIN * canvas.unit)
 
 
-def _pole(canvas: Canvas, foot: Floats, top: Floats, width: float, paint: Colour, rng: np.random.Generator) -> None:
+def _pole(canvas: Canvas, foot: Point, top: Point, width: float, paint: Colour, rng: np.random.Generator) -> None:
     """A round bar from one pixel to another: dark at its edges, bright in between, with bands of a second paint."""
-    step = top - foot
+    start, step = np.array(foot), np.array(top) - foot
     length = max(float(np.hypot(*step)), 1.0)
     across = np.array([-step[1], step[0]]) / length * width / 2
     base = canvas.light.on(paint)
     for left, right, tone in ((-1.0, -0.35, 0.5), (-0.35, 0.3, 1.35), (0.3, 1.0, 0.75)):
-        quad = np.array([foot + across * left, foot + across * right, top + across * right, top + across * left])
+        quad = start + np.array([across * left, across * right, step + across * right, step + across * left])
         canvas.polygon(quad, dim(base, tone))
     band = canvas.light.on(hsv(0.1, 0.05, 0.95) if sum(paint) < 330 else hsv(0.1, 0.2, 0.15))
     gap = max(length / 9, width * 1.6)
-    for start in np.arange(gap * rng.uniform(0.3, 0.9), length - 0.5 * gap, gap):
-        a, b = foot + step * start / length, foot + step * (start + 0.42 * gap) / length
+    for at in np.arange(gap * rng.uniform(0.3, 0.9), length - 0.5 * gap, gap):
+        a, b = start + step * at / length, start + step * (at + 0.42 * gap) / length
         for left, right, tone in ((-1.0, -0.35, 0.6), (-0.35, 0.3, 1.1), (0.3, 1.0, 0.8)):
             canvas.polygon(np.array([a + across * left, a + across * right, b + across * right, b + across * left]), dim(band, tone))
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -13,10 +14,11 @@ from icnet.data.streets.canvas import ROAD, SIDEWALK, Canvas, Pixels, fill
 from icnet.data.streets.layout import Layout
 from icnet.data.streets.light import Colour, hsv
 from icnet.data.streets.markings import markings
-from icnet.data.streets.texture import SLAB, asphalt, clouds, paint, patch, paving
+from icnet.data.streets.texture import SLAB, asphalt, clouds, paving
 
 _FAR = 150.0  # metres; the ground ends here
 _KERB = 0.3  # metres
+_PAVING, _STONE, _ASPHALT = range(3)
 
 
 class _Ground(NamedTuple):
@@ -28,7 +30,7 @@ class _Ground(NamedTuple):
     seen: npt.NDArray[np.bool_]
 
 
-def draw_ground(canvas: Canvas, layout: Layout, shadows: list[Floats], rng: np.random.Generator) -> None:
+def draw_ground(canvas: Canvas, layout: Layout, shadows: Iterable[Floats], rng: np.random.Generator) -> None:
     """Paint road and sidewalks with the given shadows: polygons of pixels (N, 2)."""
     found = _meet(canvas.camera, layout)
     rows = found.seen.any(axis=1)
@@ -36,27 +38,29 @@ def draw_ground(canvas: Canvas, layout: Layout, shadows: list[Floats], rng: np.r
         return
     top = int(rows.argmax())
     ground = _Ground(*(part[top:] for part in found))
-    road = (np.abs(ground.across) < layout.half) | (np.abs(ground.along - layout.crossing[0]) < layout.crossing[1])
-    up = (0.0, 1.0, 0.0)
-    stone = canvas.light.on(_stone(rng), up)
-    colours = _slabs(ground, canvas, canvas.light.on(_stone(rng), up), rng)
-    _kerbs(colours, ground, layout, stone)
-    np.copyto(colours, _tar(ground, canvas, canvas.light.on(_stone(rng), up), rng), where=road[..., None])
-    _paint_lines(colours, canvas, layout, top, rng)
-    _shade(colours, canvas, shadows, top)
-    _enter(canvas, ground, colours, road, top)
+    surface = _surface(ground, layout)
+    paints = [canvas.light.on(_stone(rng), (0.0, 1.0, 0.0)) for _ in range(3)]
+    table = np.zeros((256, 1, 3), np.uint8)
+    table[: len(paints), 0] = paints
+    colours = cv2.applyColorMap(surface, table).astype(np.uint8, copy=False)
+    _draw_lines(colours, canvas, layout, top, rng)
+    tones = _slabs(ground, rng)
+    np.copyto(tones, _tar(ground, canvas, rng), where=surface == _ASPHALT)
+    _shade(tones, canvas, shadows, top)
+    cv2.multiply(colours, cv2.merge([tones] * 3), colours, scale=1 / 128)
+    _enter(canvas, ground, colours, surface, top)
 
 
 def _stone(rng: np.random.Generator) -> Colour:
     """A paint for roads and paving alike: any grey, often with a cast."""
-    return hsv(rng.choice([0.08, 0.6, rng.random()]), abs(rng.normal(0, 0.17)), rng.uniform(0.25, 0.95))
+    return hsv(rng.choice([0.08, 0.6, rng.random()]), abs(rng.normal(0, 0.1)), rng.uniform(0.25, 0.9))
 
 
 def _meet(camera: Camera, layout: Layout) -> _Ground:
     """Follow each pixel's ray to the ground y = rise * z²; the form of the root stays exact where the ground is flat."""
     x, y, z = camera.rays()
     up, rise = float(camera.position[1]), layout.rise
-    root = y * y + 4 * rise * up * z * z
+    root = y * y + 4 * rise * up * z * z if rise else y * y
     below = np.sqrt(np.maximum(root, 0)) - y
     depth = 2 * up / np.maximum(below, 1e-4)
     along = depth * z
@@ -65,61 +69,69 @@ def _meet(camera: Camera, layout: Layout) -> _Ground:
     return _Ground(across, along, depth, seen)
 
 
-def _look_up(tile: Pixels, u: Floats, v: Floats) -> Pixels:
+def _surface(ground: _Ground, layout: Layout) -> Pixels:
+    """What the ground is made of at each pixel (h, W)."""
+    aside = np.abs(ground.across) - layout.half
+    surface = np.full(aside.shape, _PAVING, np.uint8)
+    surface[aside < _KERB] = _STONE
+    surface[aside < 0] = _ASPHALT
+    middle, half = layout.crossing
+    if half:
+        surface[np.abs(ground.along - middle) < half] = _ASPHALT
+    return surface
+
+
+def _look_up(tile: Pixels, u: Floats, v: Floats, way: int = cv2.INTER_NEAREST) -> Pixels:
     """A texture at pixels (u, v), wherever its copies repeat."""
-    return cv2.remap(tile, np.asarray(u, np.float32), np.asarray(v, np.float32), cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP).astype(np.uint8, copy=False)
+    where = np.asarray(u, np.float32), np.asarray(v, np.float32)
+    return cv2.remap(tile, *where, way, borderMode=cv2.BORDER_WRAP).astype(np.uint8, copy=False)
 
 
-def _tar(ground: _Ground, canvas: Canvas, colour: Colour, rng: np.random.Generator) -> Pixels:
-    """Asphalt (h, W, 3). Its grain is as coarse on the screen far away as nearby: the network is to see it anywhere."""
+def _tar(ground: _Ground, canvas: Canvas, rng: np.random.Generator) -> Pixels:
+    """Asphalt's tones (h, W). Its grain is as coarse on the screen far away as nearby: a network is to see it anywhere."""
     scale = canvas.camera.focal / canvas.unit / ground.depth  # pixels of the texture for a metre
     level = np.exp2(np.floor(np.log2(scale)))
-    coarse = _look_up(asphalt(), ground.across * level, ground.along * level * 0.35)
-    fine = _look_up(asphalt(), ground.across * level * 2, ground.along * level * 0.7)
+    u, v = ground.across * level, ground.along * level * 0.35
+    coarse, fine = _look_up(asphalt(), u, v), _look_up(asphalt(), 2 * u, 2 * v)
     share = (255 * (scale / level - 1)).clip(0, 255).astype(np.uint8)
     grain = cv2.add(cv2.multiply(fine, share, scale=1 / 255), cv2.multiply(coarse, 255 - share, scale=1 / 255))
     stains = _look_up(clouds(), ground.across * 18 + rng.uniform(0, 512), ground.along * 7)
-    grey = cv2.addWeighted(grain.astype(np.uint8, copy=False), 0.8, stains, 0.3, -13)
-    return paint(grey.astype(np.uint8, copy=False), colour, rng.uniform(0.3, 0.5))
+    return _contrast(cv2.addWeighted(grain, 0.8, stains, 0.3, -13), rng.uniform(0.35, 0.55))
 
 
-def _slabs(ground: _Ground, canvas: Canvas, colour: Colour, rng: np.random.Generator) -> Pixels:
-    """Paving (h, W, 3); far away the slabs are larger, so that they can still be told apart."""
+def _slabs(ground: _Ground, rng: np.random.Generator) -> Pixels:
+    """Paving's tones (h, W); far away the slabs are larger, so that they can still be told apart."""
     side, turn = rng.uniform(0.55, 1.0), rng.choice([0.0, 0.0, np.pi / 4])
     tile = paving(int(rng.integers(3)))
-    far = np.exp2(np.floor(np.log2(np.maximum(ground.depth / 9, 1))))
-    u, v = (w * (SLAB / side) / far for w in (ground.across, ground.along))
-    grey = _look_up(tile, u * np.cos(turn) - v * np.sin(turn), u * np.sin(turn) + v * np.cos(turn))
-    return paint(grey, colour, rng.uniform(0.45, 0.7))
+    zoom = (SLAB / side) / np.exp2(np.floor(np.log2(np.maximum(ground.depth / 9, 1))))
+    u, v = ground.across * zoom, ground.along * zoom
+    if turn:
+        u, v = (u - v) * np.cos(turn), (u + v) * np.sin(turn)
+    return _contrast(_look_up(tile, u, v, cv2.INTER_LINEAR), rng.uniform(0.45, 0.7))
 
 
-def _kerbs(colours: Pixels, ground: _Ground, layout: Layout, stone: Colour) -> None:
-    """Kerb stones between sidewalk and road: a bright edge before the paving."""
-    edge = np.abs(np.abs(ground.across) - layout.half) < _KERB
-    colours[edge] = stone
+def _contrast(grey: npt.NDArray[Any], strength: float) -> Pixels:
+    """Greys of mean 128 pulled together about it."""
+    return cv2.convertScaleAbs(grey, alpha=strength, beta=128 * (1 - strength)).astype(np.uint8, copy=False)
 
 
-def _paint_lines(colours: Pixels, canvas: Canvas, layout: Layout, top: int, rng: np.random.Generator) -> None:
-    mask = np.zeros(canvas.labels.shape, np.uint8)
-    fill(mask, (canvas.camera.outline(points) for points in markings(layout, rng)))
-    worn = patch(asphalt(), rng, colours.shape[:2], 1.5 * canvas.unit)
-    tone = canvas.light.on(hsv(rng.choice([0.13, 0.6]), rng.choice([0.05, 0.05, 0.5]), rng.uniform(0.8, 1.0)), (0.0, 1.0, 0.0))
-    share = cv2.multiply(mask[top:], cv2.add(worn, 90), scale=0.9 / 255)  # type: ignore[call-overload]
-    share = cv2.merge([share] * 3)
-    lines = cv2.multiply(np.full_like(colours, tone), share, scale=1 / 255)
-    cv2.add(cv2.multiply(colours, 255 - share, scale=1 / 255), lines, colours)
+def _draw_lines(colours: Pixels, canvas: Canvas, layout: Layout, top: int, rng: np.random.Generator) -> None:
+    paint = hsv(rng.choice([0.13, 0.6]), rng.choice([0.05, 0.05, 0.5]), rng.uniform(0.8, 1.0))
+    tone = canvas.light.on(paint, (0.0, 1.0, 0.0))
+    fill(colours, (canvas.camera.outline(points) - (0, top) for points in markings(layout, rng)), tone)
 
 
-def _shade(colours: Pixels, canvas: Canvas, shadows: list[Floats], top: int) -> None:
-    mask = np.zeros(canvas.labels.shape, np.uint8)
-    fill(mask, shadows, round(255 * canvas.light.shadow))
-    soft = 255 - cv2.GaussianBlur(mask[top:], (0, 0), 1.2 * canvas.unit)
-    cv2.multiply(colours, cv2.merge([soft] * 3), colours, scale=1 / 255)
+def _shade(tones: Pixels, canvas: Canvas, shadows: Iterable[Floats], top: int) -> None:
+    mask = np.full(tones.shape, 255, np.uint8)
+    fill(mask, (outline - (0, top) for outline in shadows), 255 * (1 - canvas.light.shadow))
+    soft = cv2.blur(mask, (2 * round(canvas.unit) + 1,) * 2)
+    cv2.multiply(tones, soft, tones, scale=1 / 255)
 
 
-def _enter(canvas: Canvas, ground: _Ground, colours: Pixels, road: npt.NDArray[np.bool_], top: int) -> None:
-    labels = np.where(road, np.uint8(ROAD), np.uint8(SIDEWALK))
-    np.copyto(canvas.image[top:], colours, where=ground.seen[..., None])
-    np.copyto(canvas.labels[top:], labels, where=ground.seen)
-    np.copyto(canvas.instances[top:], labels, where=ground.seen)
-    np.copyto(canvas.depth[top:], ground.depth, where=ground.seen)
+def _enter(canvas: Canvas, ground: _Ground, colours: Pixels, surface: Pixels, top: int) -> None:
+    seen = ground.seen.view(np.uint8)
+    labels = np.where(surface == _ASPHALT, np.uint8(ROAD), np.uint8(SIDEWALK))
+    cv2.copyTo(colours, seen, canvas.image[top:])
+    cv2.copyTo(labels, seen, canvas.labels[top:])
+    cv2.copyTo(labels.astype(np.uint16), seen, canvas.instances[top:])
+    cv2.copyTo(ground.depth, seen, canvas.depth[top:])

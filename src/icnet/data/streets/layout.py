@@ -56,7 +56,7 @@ def draw_layout(rng: np.random.Generator) -> Layout:
     crossing = (rng.uniform(14, 45), rng.uniform(3, 5)) if rng.random() < 0.55 else (-100.0, 0.0)
     return Layout(
         half=rng.uniform(3.0, 6.0),
-        walks=(rng.uniform(2.5, 6.0), rng.uniform(2.5, 6.0)),
+        walks=(rng.uniform(3.0, 6.5), rng.uniform(3.0, 6.5)),
         bend=rng.choice([0.0, rng.uniform(-0.004, 0.004)]),
         rise=float(rise),
         crossing=crossing,
@@ -68,7 +68,7 @@ def draw_camera(rng: np.random.Generator, layout: Layout, size: tuple[int, int])
     """Choose a point of view for a frame of (height, width): mostly a driver's, now and then a walker's or a balcony's."""
     height, width = size
     focal = height * rng.uniform(1.25, 1.9)
-    across = rng.uniform(-1.0, 1.0) * (layout.half + (1.5 if rng.random() < 0.35 else -1.0))
+    across = rng.uniform(-1.0, 1.0) * (layout.half + (2.5 if rng.random() < 0.5 else -1.0))
     up = rng.choice([rng.uniform(1.4, 2.2), rng.uniform(2.0, 3.2), rng.uniform(3.0, 5.5)], p=(0.5, 0.33, 0.17))
     horizon = rng.uniform(0.24, 0.72) if up < 3 else rng.uniform(0.12, 0.45)
     pitch = np.arctan((horizon - 0.5) * height / focal) * rng.uniform(0.2, 0.8)

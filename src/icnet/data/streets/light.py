@@ -96,11 +96,11 @@ def _overcast(rng: np.random.Generator) -> Light:
 def _dusk(rng: np.random.Generator) -> Light:
     hue = rng.uniform(-0.08, 0.12)
     return Light(
-        ambient=hsv(rng.uniform(0.6, 0.85), rng.uniform(0.1, 0.35), rng.uniform(0.4, 0.6)),
+        ambient=hsv(rng.uniform(0.6, 0.8), rng.uniform(0.08, 0.25), rng.uniform(0.45, 0.6)),
         sun=hsv(hue, rng.uniform(0.3, 0.6), rng.uniform(0.5, 0.9)),
         to_sun=_towards_sun(rng, 0.15, 0.45),
         shadow=rng.uniform(0.25, 0.45),
-        zenith=hsv(rng.uniform(0.55, 0.9), rng.uniform(0.2, 0.6), rng.uniform(0.3, 0.75)),
+        zenith=hsv(rng.uniform(0.55, 0.8), rng.uniform(0.2, 0.6), rng.uniform(0.3, 0.75)),
         horizon=hsv(hue, rng.uniform(0.25, 0.75), rng.uniform(0.7, 1.0)),
         cloud=hsv(hue - 0.05, rng.uniform(0.2, 0.55), rng.uniform(0.5, 1.0)),
         cover=rng.uniform(0.2, 0.8),
@@ -110,14 +110,14 @@ def _dusk(rng: np.random.Generator) -> Light:
 
 
 def _night(rng: np.random.Generator) -> Light:
-    hue = rng.uniform(0.55, 0.8)
+    hue = rng.uniform(0.54, 0.74)
     return Light(
         ambient=hsv(hue, rng.uniform(0.15, 0.4), rng.uniform(0.32, 0.5)),
         sun=hsv(0.1, rng.uniform(0.2, 0.5), rng.uniform(0.15, 0.35)),
         to_sun=_towards_sun(rng, 0.7, 1.4),
         shadow=rng.uniform(0.15, 0.35),
         zenith=hsv(hue, rng.uniform(0.3, 0.75), rng.uniform(0.08, 0.3)),
-        horizon=hsv(hue + rng.uniform(-0.1, 0.2), rng.uniform(0.2, 0.6), rng.uniform(0.15, 0.5)),
+        horizon=hsv(hue + rng.uniform(-0.08, 0.1), rng.uniform(0.2, 0.55), rng.uniform(0.15, 0.5)),
         cloud=hsv(hue, rng.uniform(0.1, 0.4), rng.uniform(0.2, 0.5)),
         cover=rng.uniform(0.0, 0.7),
         haze=rng.uniform(0.0, 0.006),

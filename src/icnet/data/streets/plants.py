@@ -11,7 +11,17 @@ from icnet.data.streets.layout import Spot
 from icnet.data.streets.light import Colour, dim, hsv, mix
 from icnet.data.streets.texture import foliage, patch, ramp
 
-_SEASONS = ((0.3, 0.55), (0.24, 0.5), (0.38, 0.4), (0.15, 0.6), (0.09, 0.6), (0.04, 0.6), (0.95, 0.35), (0.6, 0.12), (0.08, 0.3))
+_SEASONS = (  # hue and saturation: summer's greens, autumn, blossom, winter
+    (0.3, 0.55),
+    (0.24, 0.55),
+    (0.27, 0.6),
+    (0.36, 0.45),
+    (0.14, 0.65),
+    (0.08, 0.65),
+    (0.03, 0.6),
+    (0.94, 0.35),
+    (0.6, 0.12),
+)
 
 
 def draw_leaves(rng: np.random.Generator, season: int) -> Colour:
@@ -32,8 +42,9 @@ def draw_tree(canvas: Canvas, spot: Spot, leaves: Colour, rng: np.random.Generat
     foot, top = canvas.camera.project(np.array([spot.base, spot.base + [0.0, trunk * 1.4, 0.0]]))
     bark = canvas.light.on(hsv(rng.uniform(0.02, 0.12), rng.uniform(0.1, 0.5), rng.uniform(0.2, 0.6)))
     width = 0.035 * spot.height * scale
-    canvas.limb(foot, top, (width, width * 0.7), dim(bark, 0.7))
-    canvas.limb(foot - (0.3 * width, 0), top - (0.3 * width, 0), (width * 0.5, width * 0.35), bark)
+    (x0, y0), (x1, y1) = foot.tolist(), top.tolist()
+    canvas.limb((x0, y0), (x1, y1), (width, width * 0.7), dim(bark, 0.7))
+    canvas.limb((x0 - 0.3 * width, y0), (x1 - 0.3 * width, y1), (width * 0.5, width * 0.35), bark)
     canvas.finish(VEGETATION, spot.depth)
     shape = _SHAPES[rng.choice(3, p=(0.65, 0.17, 0.18))](rng)
     crown = spot.height - trunk

@@ -1,0 +1,25 @@
+"""The trunk as an image classifier: what is pre-trained on ImageNet before the cascade is."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from icnet.model.backbone import CLASSIFICATION, Backbone, BackboneSpec
+from icnet.model.icnet import init_weights
+
+
+class BackboneClassifier(nn.Module):
+    """A ResNet (He et al., 2016): (N, 3, H, W) normalised images -> (N, num_classes) logits.
+
+    Its `backbone` has the same weights as the trunk of an ICNet, without dilation.
+    """
+
+    def __init__(self, spec: BackboneSpec, num_classes: int) -> None:
+        super().__init__()
+        self.backbone = Backbone(spec, CLASSIFICATION)
+        self.fc = nn.Linear(spec.out_channels[1], num_classes)
+        init_weights(self)
+
+    def forward(self, images: Tensor) -> Tensor:
+        features = self.backbone.tail(self.backbone.head(images))
+        return self.fc(features.mean(dim=(2, 3)))

@@ -1,0 +1,77 @@
+"""Lightning's Trainer as every training task uses it."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytorch_lightning as pl
+import torch
+from omegaconf import DictConfig
+
+from icnet.errors import ICNetError
+from icnet.tasks.build import build
+from icnet.training.callbacks import ValidateAtTheEnd
+from icnet.training.checkpoint import AtomicCheckpointIO, build_checkpoints
+from icnet.training.datamodule import SegmentationDataModule
+from icnet.training.pretrain import ImageNetDataModule
+
+Data = SegmentationDataModule | ImageNetDataModule
+_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
+
+
+def build_trainer(cfg: DictConfig, folder: Path, monitor: str) -> pl.Trainer:
+    """Lightning's Trainer with our checkpoints, callbacks and loggers."""
+    callbacks = [build(c) for c in cfg.callbacks.values()]
+    callbacks += [ValidateAtTheEnd(), *build_checkpoints(folder / "checkpoints", monitor)]
+    counts_steps = isinstance(cfg.trainer.val_check_interval, int)
+    trainer: pl.Trainer = build(
+        cfg.trainer,
+        callbacks=callbacks,
+        logger=[build(logger) for logger in cfg.logger.values()],
+        plugins=[AtomicCheckpointIO()],
+        default_root_dir=str(folder),
+        precision=choose_precision(cfg.trainer.precision, cfg.trainer.accelerator),
+        check_val_every_n_epoch=None if counts_steps else cfg.trainer.check_val_every_n_epoch,
+        use_distributed_sampler=False,
+        enable_model_summary=False,
+    )
+    return trainer
+
+
+def choose_precision(wanted: str, accelerator: str) -> str:
+    """`auto`: mixed bf16 where the device computes in bf16 by itself, else fp32. Others are taken as they are."""
+    if wanted != "auto":
+        return str(wanted)
+    if accelerator != "cpu" and torch.cuda.is_available():
+        return "bf16-mixed" if torch.cuda.is_bf16_supported() else "16-mixed"
+    has_bf16 = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return "bf16-mixed" if has_bf16 else "32-true"
+
+
+def fit(trainer: pl.Trainer, module: pl.LightningModule, data: Data, crop_size: Sequence[int]) -> None:
+    """trainer.fit; out of memory names what to make smaller."""
+    try:
+        trainer.fit(module, datamodule=data)
+    except RuntimeError as error:
+        if not any(sign in str(error) for sign in _OUT_OF_MEMORY):
+            raise
+        raise ICNetError(
+            f"out of memory with data.batch_size={data.batch_size} and data.crop_size={list(crop_size)}: lower one of "
+            "them (trainer.accumulate_grad_batches=2 keeps the effective batch), or use trainer.precision=bf16-mixed"
+        ) from error
+
+
+def start(seed: int) -> None:
+    """Seed everything; keep Lightning's advertisements and notes that no user can act on off the screen."""
+    pl.seed_everything(seed, workers=True, verbose=False)
+    logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
+    for text in (
+        ".*does not have many workers.*",
+        ".*Checkpoint directory.*",
+        ".*isinstance.treespec.*",
+        ".*LeafSpec.*",
+    ):
+        warnings.filterwarnings("ignore", text)

@@ -1,0 +1,53 @@
+"""task=pretrain: the trunk as an ImageNet classifier, whose checkpoint `model.backbone.weights` takes."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from omegaconf import DictConfig
+
+from icnet.deploy.measure import count_macs, count_parameters
+from icnet.model.classifier import BackboneClassifier
+from icnet.model.preprocess import Normalize
+from icnet.tasks.build import build, build_backbone, run_folder
+from icnet.tasks.fit import build_trainer, fit, start
+from icnet.tasks.results import describe_machine, write_results
+from icnet.training.pretrain import ClassificationModule, ImageNetDataModule
+from icnet.weights import sha256
+
+log = logging.getLogger(__name__)
+
+
+def pretrain(cfg: DictConfig) -> None:
+    """Fit the classifier, write its accuracy and its checkpoints."""
+    begin = time.monotonic()
+    start(cfg.seed)
+    folder = run_folder()
+    data: ImageNetDataModule = build(cfg.data)
+    data.setup()
+    net = BackboneClassifier(build_backbone(cfg), data.num_classes)
+    module: ClassificationModule = build(
+        cfg.module,
+        net=net,
+        optimizer=build(cfg.optimizer),
+        scheduler=build(cfg.scheduler),
+        normalize=Normalize(channels_last=cfg.model.channels_last),
+    )
+    trainer = build_trainer(cfg, folder, monitor="val/accuracy")
+    fit(trainer, module, data, (data.crop_size, data.crop_size))
+    best = folder / "checkpoints" / "best.ckpt"
+    scores = trainer.validate(module, datamodule=data, ckpt_path=str(best), verbose=False)[0]
+    metrics = {name.removeprefix("val/"): float(value) for name, value in scores.items()}
+    protocol = {
+        "data": data.name,
+        "images": len(data.val_set),
+        "crop_size": data.crop_size,
+        "parameters": count_parameters(net),
+        "macs": count_macs(net, (data.crop_size, data.crop_size)),
+        "checkpoint_sha256": sha256(best),
+        **describe_machine(module.device),
+    }
+    if trainer.is_global_zero:
+        write_results(folder, "pretrain", cfg.name, metrics, protocol, time.monotonic() - begin)
+        log.info("Accuracy %.4f; start a cascade from it with model.backbone.weights=%s", metrics["accuracy"], best)
