@@ -122,7 +122,7 @@ def test_class_weights_are_those_of_cross_entropy(weights: list[float] | None) -
     for (name, stage), stride in zip(logits._asdict().items(), (16, 8, 4), strict=True):
         at = labels[:, stride // 2 :: stride, stride // 2 :: stride]
         expected = F.cross_entropy(stage, at, factors, ignore_index=255, reduction="mean")
-        assert losses[name] == pytest.approx(expected.item(), rel=1e-5)
+        assert losses[name].item() == pytest.approx(expected.item(), rel=1e-5)
 
 
 @pytest.mark.parametrize("value", [-1.0, math.nan, math.inf])
@@ -153,7 +153,7 @@ def test_the_ignored_label_can_be_any_number(ignore_index: int, class_weights: l
     expected = CascadeLoss(class_weights=class_weights)(logits, labels)["total"]
     renamed = labels.where(labels != 255, ignore_index)
     loss = CascadeLoss(ignore_index=ignore_index, class_weights=class_weights)
-    assert loss(logits, renamed)["total"] == pytest.approx(expected.item())
+    assert loss(logits, renamed)["total"].item() == pytest.approx(expected.item())
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])

@@ -178,7 +178,7 @@ def _read(path: Path) -> dict[str, Any]:
         content = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, EOFError, OSError, ValueError, pickle.UnpicklingError) as error:
         raise WeightsError(
-            f"{path} is not a readable file of weights ({str(error).splitlines()[0][:100]}): copy it again"
+            f"{path} is not a readable file of weights ({type(error).__name__}): copy it again, or save its state_dict"
         ) from error
     if not isinstance(content, dict):
         raise WeightsError(f"{path} holds a {type(content).__name__}, not a dictionary of weights: save the state_dict")

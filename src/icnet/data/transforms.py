@@ -17,6 +17,9 @@ os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # its import asks the ne
 import albumentations as A
 
 
+FILL = (124, 116, 104)  # ImageNet's mean: what is padded is 0 once normalised, and leaves BN alone
+
+
 class Window(NamedTuple):
     """A source window (top, left, height, width), the (height, width) it is scaled to, and its place in the crop."""
 
@@ -71,8 +74,8 @@ class Augment:
         the crop is cut out and scaled."""
         window = draw_window(label.shape[:2], self.crop_size, self.scale, rng)
         return (
-            _cut(image, window, self.crop_size, cv2.INTER_LINEAR, 0),
-            _cut(label, window, self.crop_size, cv2.INTER_NEAREST_EXACT, IGNORE),
+            _cut(image, window, self.crop_size, cv2.INTER_LINEAR, FILL),
+            _cut(label, window, self.crop_size, cv2.INTER_NEAREST_EXACT, (IGNORE,)),
         )
 
 
@@ -95,7 +98,7 @@ def _draw_axis(length: int, wanted: int, factor: float, rng: np.random.Generator
     return int(rng.integers(length - source + 1)), source, wanted, 0
 
 
-def _cut(pixels: Pixels, window: Window, crop: tuple[int, int], interpolation: int, fill: int) -> Pixels:
+def _cut(pixels: Pixels, window: Window, crop: tuple[int, int], interpolation: int, fill: Sequence[int]) -> Pixels:
     source = pixels[window.top : window.top + window.height, window.left : window.left + window.width]
     rows, columns = window.scaled
     scaled = (
@@ -105,7 +108,8 @@ def _cut(pixels: Pixels, window: Window, crop: tuple[int, int], interpolation: i
     )
     if window.scaled == crop:
         return np.ascontiguousarray(scaled)
-    out = np.full((*crop, *pixels.shape[2:]), fill, np.uint8)
+    out = np.empty((*crop, *pixels.shape[2:]), np.uint8)
+    out[...] = fill
     down, right = window.offset
     out[down : down + rows, right : right + columns] = scaled
     return out

@@ -81,6 +81,8 @@ class Canvas:
     def finish(self, label: int, depth: float) -> None:
         """End a thing: what its strokes covered is `label` now, `depth` metres away."""
         left, top, width, height = cv2.boundingRect(self._silhouette)
+        if not width:
+            return
         box = slice(top, top + height), slice(left, left + width)
         silhouette = self._silhouette[box]
         covered = silhouette > 0

@@ -1,0 +1,64 @@
+"""Small data and in-process runs, shared by all tests."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # two test processes share two cores
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, open_dict
+
+from icnet.cli import conf_folder, run
+from icnet.data.streets.write import write_streets
+
+Run = Callable[..., Path]
+
+TINY = (
+    "backbone=resnet18",
+    "model.backbone.width=0.125",
+    "model.fusion_channels=16",
+    "data.crop_size=[64,64]",
+    "data.batch_size=2",
+    "data.num_workers=0",
+    "trainer.accelerator=cpu",
+    "trainer.max_steps=2",
+    "trainer.precision=32-true",
+    "trainer.log_every_n_steps=1",
+)
+
+
+@pytest.fixture(scope="session")
+def streets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six training and three validation scenes of 64x128, in the Cityscapes layout."""
+    return write_streets(tmp_path_factory.mktemp("data") / "streets", train=6, val=3, size=(64, 128), seed=0)
+
+
+@pytest.fixture
+def run_icnet(tmp_path: Path, streets: Path) -> Run:
+    """Run the command line's function in this process: run_icnet("trainer.max_steps=3") -> folder of the run."""
+
+    def run_here(*overrides: str, folder: str = "run", tiny: bool = True) -> Path:
+        target = tmp_path / folder
+        given = [*(TINY if tiny else ()), f"data.root={streets}", "data.prepare=null", *overrides]
+        run(compose_run(given, target))
+        return target
+
+    return run_here
+
+
+def compose_run(overrides: list[str], folder: Path) -> DictConfig:
+    """What hydra.main hands to the program, for a run in `folder`."""
+    with initialize_config_dir(str(conf_folder()), version_base="1.3"):
+        config = compose("config", overrides, return_hydra_config=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    with open_dict(config):
+        config.hydra.runtime.output_dir = str(folder)
+    HydraConfig.instance().set_config(config)
+    with open_dict(config):
+        del config["hydra"]
+    return config

@@ -1,0 +1,166 @@
+"""Training from a composed configuration to the files it leaves, on tiny scenes."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from icnet.errors import ConfigError, ICNetError, WeightsError
+from icnet.weights import load_checkpoint, sha256
+from tests.conftest import Run
+
+
+def results_of(folder: Path) -> dict[str, object]:
+    content: dict[str, object] = json.loads((folder / "results.json").read_text())
+    return content
+
+
+def rows_of(folder: Path) -> list[dict[str, str]]:
+    with (folder / "metrics.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture
+def weights_of_a_run(run_icnet: Run) -> Path:
+    return run_icnet("trainer.max_steps=1", folder="first") / "checkpoints" / "best.ckpt"
+
+
+def test_a_run_leaves_what_the_interface_promises(run_icnet: Run) -> None:
+    folder = run_icnet("trainer.max_steps=4", "data.num_workers=0")
+    left = {str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file()}
+    assert {"results.json", "metrics.csv", "report.html", "checkpoints/best.ckpt", "checkpoints/last.ckpt"} <= left
+    assert {f"figures/{name}.png" for name in ("rows", "losses", "miou", "class_iou", "confusion")} <= left
+    assert not [name for name in left if name.endswith(".part")]
+
+    results = results_of(folder)
+    assert results["task"] == "train"
+    metrics, protocol = results["metrics"], results["protocol"]
+    assert isinstance(metrics, dict)
+    assert isinstance(protocol, dict)
+    assert set(metrics) == {
+        "miou", "pixel_accuracy", "mean_accuracy", "frequency_weighted_iou", "iou", "image_ms",
+    }  # fmt: skip
+    assert 0 <= metrics["miou"] <= 1
+    assert (protocol["images"], protocol["image_size"], protocol["train_samples"]) == (3, [64, 128], 8)
+    assert protocol["checkpoint_sha256"] == sha256(folder / "checkpoints" / "best.ckpt")
+
+    rows = rows_of(folder)
+    assert [row["step"] for row in rows] == sorted({row["step"] for row in rows}, key=int)
+    for name in ("train/loss", "train/loss_sub4", "train/loss_sub24", "train/loss_sub124", "lr"):
+        assert all(float(row[name]) >= 0 for row in rows), name
+    total = [0.16 * float(r["train/loss_sub4"]) + 0.4 * float(r["train/loss_sub24"]) + float(r["train/loss_sub124"]) for r in rows]
+    assert [float(row["train/loss"]) for row in rows] == pytest.approx(total, rel=1e-5)
+    assert float(rows[-1]["val/miou"]) == pytest.approx(metrics["miou"], abs=1e-6)
+
+
+def test_the_checkpoint_carries_all_that_its_use_needs_and_loads_weights_only(run_icnet: Run) -> None:
+    folder = run_icnet("model.align_corners=true")
+    content = torch.load(folder / "checkpoints" / "best.ckpt", weights_only=True)
+    assert content["icnet"]["classes"]["names"][0] == "road"
+    assert content["icnet"]["architecture"]["align_corners"] is True
+    assert not any("_orig_mod" in key for key in content["state_dict"])
+    net = load_checkpoint(folder / "checkpoints" / "best.ckpt")
+    assert net(torch.zeros(1, 3, 65, 97)).shape == (1, 10, 65, 97)
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_seed_others(run_icnet: Run) -> None:
+    def weights(*overrides: str, folder: str) -> dict[str, torch.Tensor]:
+        return load_checkpoint(run_icnet(*overrides, folder=folder) / "checkpoints" / "last.ckpt").state_dict()
+
+    first, again = weights("seed=1", folder="a"), weights("seed=1", folder="b")
+    other = weights("seed=2", folder="c")
+    assert all(torch.equal(first[key], again[key]) for key in first)
+    assert not torch.equal(first["classifier.weight"], other["classifier.weight"])
+
+
+@pytest.mark.slow
+def test_the_number_of_loader_workers_changes_no_weight(run_icnet: Run) -> None:
+    runs = [run_icnet("trainer.max_steps=4", f"data.num_workers={n}", folder=f"workers{n}") for n in (0, 1, 4)]
+    states = [load_checkpoint(run / "checkpoints" / "last.ckpt").state_dict() for run in runs]
+    for state in states[1:]:
+        assert all(torch.equal(state[key], states[0][key]) for key in state)
+
+
+def test_other_classes_start_from_the_weights_with_new_classifiers_that_are_named(
+    run_icnet: Run, weights_of_a_run: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    run_icnet(f"task.weights={weights_of_a_run}", "data/classes=cityscapes", "trainer.max_steps=1")
+    assert "classifier.weight" in caplog.text
+    assert "guide4.weight" in caplog.text
+
+
+def test_new_layers_learn_faster_by_their_multiple(run_icnet: Run, weights_of_a_run: Path) -> None:
+    folder = run_icnet(
+        f"task.weights={weights_of_a_run}", "data/classes=cityscapes", "trainer.max_steps=1", "optimizer.lr=0.01",
+        "optimizer.new_layers_multiple=10",
+    )  # fmt: skip
+    content = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
+    rates = {group["initial_lr"] for group in content["optimizer_states"][0]["param_groups"]}
+    assert rates == {0.01, 0.1}
+
+
+def test_weights_that_do_not_exist_are_named(run_icnet: Run) -> None:
+    with pytest.raises(WeightsError, match=r"nowhere\.ckpt"):
+        run_icnet("task.weights=nowhere.ckpt")
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_with_advice(run_icnet: Run) -> None:
+    with pytest.raises(ICNetError, match=r"lower optimizer\.lr"):
+        run_icnet("optimizer.lr=1e30", "trainer.max_steps=6")
+
+
+def test_the_moving_average_is_what_best_holds_and_last_holds_both(run_icnet: Run) -> None:
+    folder = run_icnet("callbacks=ema", "trainer.max_steps=4")
+    content = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
+    averaged, current = content["state_dict"], content["current_model_state"]
+    assert set(averaged) == set(current)
+    assert not torch.equal(averaged["net.classifier.weight"], current["net.classifier.weight"])
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ("loss=cascade_ohem",),
+        ("loss=cascade_equal", "loss.class_weights=median_frequency"),
+        ("optimizer=adamw", "scheduler.warmup_steps=1"),
+        ("trainer.accumulate_grad_batches=2", "trainer.gradient_clip_val=1.0"),
+        ("trainer.precision=bf16-mixed", "model.channels_last=false"),
+        ("data.val_fraction=0.34", "data.train_split=train"),
+        ("data.train_split=[train,val]", "logger=[csv,tensorboard]"),
+    ],
+)
+def test_the_switches_of_training_train(run_icnet: Run, overrides: tuple[str, ...]) -> None:
+    results = results_of(run_icnet(*overrides))
+    assert results["metrics"]
+
+
+def test_validation_every_some_steps_is_logged_at_those_steps_and_at_the_end(run_icnet: Run) -> None:
+    rows = rows_of(run_icnet("trainer.max_steps=5", "trainer.val_check_interval=2"))
+    assert [int(row["step"]) for row in rows if row["val/miou"]] == [1, 3, 4]
+
+
+def test_more_images_in_a_step_than_there_are_is_named(run_icnet: Run) -> None:
+    with pytest.raises(ICNetError, match=r"lower data\.batch_size"):
+        run_icnet("data.batch_size=7")
+
+
+def test_a_warm_up_longer_than_the_run_is_named(run_icnet: Run) -> None:
+    with pytest.raises(ConfigError, match=r"scheduler\.warmup_steps is 9"):
+        run_icnet("scheduler.warmup_steps=9")
+
+
+def test_the_cityscapes_recipe_takes_two_steps_on_a_tree_in_its_layout(run_icnet: Run) -> None:
+    folder = run_icnet(
+        "experiment=icnet_cityscapes", "backbone=resnet50_half", "model.backbone.width=0.125", "strategy=auto",
+        "trainer.devices=1", "data.crop_size=[96,96]", "data.batch_size=2", "trainer.max_steps=2",
+        "trainer.accelerator=cpu", tiny=False,
+    )  # fmt: skip
+    results = results_of(folder)
+    assert results["name"] == "icnet_cityscapes"
+    iou = results["metrics"]["iou"]  # type: ignore[index]
+    assert len(iou) == 19

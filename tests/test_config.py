@@ -1,0 +1,139 @@
+"""Every misspelt setting is named, with the nearest one, before anything is read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig, OmegaConf
+
+from icnet.cli import conf_folder
+from icnet.config import check_config, check_fresh, suggest
+from icnet.errors import ConfigError
+
+EXPERIMENTS = sorted(p.stem for p in (conf_folder() / "experiment").glob("*.yaml"))
+
+
+def composed(*overrides: str) -> DictConfig:
+    with initialize_config_dir(str(conf_folder()), version_base="1.3"):
+        return compose("config", list(overrides))
+
+
+def refusal(*overrides: str, **changes: object) -> str:
+    config = composed(*overrides)
+    OmegaConf.set_struct(config, False)
+    for path, value in changes.items():
+        OmegaConf.update(config, path.replace("__", "."), value, force_add=True)
+    with pytest.raises(ConfigError) as caught:
+        check_config(config)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_every_experiment_is_accepted(experiment: str) -> None:
+    check_config(composed(f"experiment={experiment}"))
+
+
+@pytest.mark.parametrize("group", ["backbone", "loss", "optimizer", "scheduler", "strategy", "callbacks", "logger"])
+def test_every_choice_of_a_group_is_accepted(group: str) -> None:
+    for path in (conf_folder() / group).glob("*.yaml"):
+        check_config(composed(f"{group}={path.stem}"))
+
+
+@pytest.mark.parametrize("data", ["streets", "cityscapes", "camvid", "kitti_road", "list"])
+def test_every_data_set_is_accepted(data: str) -> None:
+    check_config(composed(f"data={data}"))
+
+
+def test_several_loggers_stand_side_by_side() -> None:
+    assert set(composed("logger=[csv,wandb]").logger) == {"csv", "wandb"}
+
+
+def test_a_misspelt_section_of_an_experiment_file_is_named_with_the_right_one() -> None:
+    assert "optimiser is not a setting: did you mean optimizer?" in refusal(optimiser={"lr": 0.1})
+
+
+def test_a_misspelt_argument_of_a_partial_target_is_named_with_the_right_one() -> None:
+    assert "optimizer.momentun is not a setting: did you mean momentum?" in refusal(optimizer__momentun=0.9)
+
+
+def test_a_misspelt_argument_of_a_nested_target_is_named() -> None:
+    assert "data.augment.brigthness is not a setting: did you mean brightness?" in refusal(data__augment__brigthness=1)
+
+
+def test_a_misspelt_setting_of_a_task_is_named() -> None:
+    assert "task.weigths is not a setting: did you mean weights?" in refusal(task__weigths="x.ckpt")
+
+
+def test_all_faults_are_named_at_once() -> None:
+    message = refusal(trainer__max_stesp=3, loss__sub8=1.0, seed="abc")
+    assert all(part in message for part in ("did you mean max_steps?", "loss.sub8", "seed is 'abc': expected int"))
+
+
+def test_a_value_of_the_wrong_kind_is_named_with_the_right_kind() -> None:
+    assert "data.batch_size is 'many': expected int" in refusal("data.batch_size=many")
+    assert "data.batch_size is 2.5: expected int" in refusal("data.batch_size=2.5")
+    assert "model.compile is 7: expected bool" in refusal("model.compile=7")
+
+
+def test_a_whole_number_serves_as_a_float() -> None:
+    check_config(composed("optimizer.lr=1", "loss.sub4=0"))
+
+
+def test_the_two_computed_class_weights_are_accepted_and_others_named() -> None:
+    check_config(composed("loss.class_weights=median_frequency"))
+    check_config(composed("loss.class_weights=log"))
+    assert "median_frequency or log" in refusal("loss.class_weights=median")
+
+
+def test_a_missing_value_is_named() -> None:
+    assert "data.classes.names has no value" in refusal("data=folder")
+
+
+def test_weights_of_a_backbone_are_a_setting_though_the_spec_has_none() -> None:
+    check_config(composed("model.backbone.weights=resnet50.pth"))
+
+
+def test_a_target_that_does_not_exist_is_named() -> None:
+    assert "icnet.losses.NoLoss" in refusal("loss._target_=icnet.losses.NoLoss")
+
+
+def test_a_setting_that_hydra_refuses_gets_a_suggestion() -> None:
+    said = list(suggest(["data=camvid", "data.croop_size=[3,3]", "trainer.max_step=5"], conf_folder()))
+    assert said == [
+        "data.croop_size is not a setting: did you mean data.crop_size?",
+        "trainer.max_step is not a setting: did you mean trainer.max_steps?",
+    ]
+
+
+def test_a_right_command_line_gets_no_suggestion() -> None:
+    assert list(suggest(["optimizer.lr=0.1", "experiment=icnet_camvid"], conf_folder())) == []
+
+
+def test_a_folder_with_an_earlier_run_is_refused_and_an_empty_one_is_fine(tmp_path: Path) -> None:
+    check_fresh(tmp_path)
+    check_fresh(tmp_path / "new")
+    (tmp_path / "results.json").write_text("{}")
+    with pytest.raises(ConfigError, match="is not empty"):
+        check_fresh(tmp_path)
+
+
+def test_the_command_line_wins_over_an_experiment() -> None:
+    assert composed("experiment=icnet_cityscapes", "optimizer.lr=0.5").optimizer.lr == 0.5
+
+
+def test_cityscapes_has_the_published_recipe() -> None:
+    config = composed("experiment=icnet_cityscapes")
+    recipe = (config.data.batch_size, config.trainer.devices, config.optimizer.lr, config.trainer.max_epochs)
+    assert recipe == (4, 8, 0.02, 160)
+    assert list(config.data.crop_size) == [960, 960]
+    assert list(config.data.augment.scale) == [0.5, 2.0]
+    assert (config.optimizer.momentum, config.optimizer.weight_decay, config.scheduler.power) == (0.9, 1e-4, 0.9)
+
+
+def test_every_file_of_the_configuration_says_which_command_uses_it() -> None:
+    for path in conf_folder().rglob("*.yaml"):
+        lines = path.read_text().splitlines()
+        comment = lines[1] if lines[0].startswith("# @package") else lines[0]
+        assert comment.startswith("# "), path
