@@ -11,10 +11,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # two test processes share two co
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
+from icnet.data.streets.write import write_streets
 from omegaconf import DictConfig, open_dict
 
-from icnet.cli import conf_folder, run
-from icnet.data.streets.write import write_streets
+from icnet.cli import conf_folder, run_task
 
 Run = Callable[..., Path]
 
@@ -40,12 +40,16 @@ def streets(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def run_icnet(tmp_path: Path, streets: Path) -> Run:
-    """Run the command line's function in this process: run_icnet("trainer.max_steps=3") -> folder of the run."""
+    """Run a task in this process: run_icnet("trainer.max_steps=3") -> folder of the run.
 
-    def run_here(*overrides: str, folder: str = "run", tiny: bool = True) -> Path:
+    root: of the data, the tiny scenes by default. tiny: make network and run small.
+    """
+
+    def run_here(*overrides: str, folder: str = "run", tiny: bool = True, root: Path | None = None) -> Path:
         target = tmp_path / folder
-        given = [*(TINY if tiny else ()), f"data.root={streets}", "data.prepare=null", *overrides]
-        run(compose_run(given, target))
+        scenes = [] if any(o.startswith(("experiment=", "data=")) for o in overrides) else ["data.prepare=null"]
+        config = compose_run([*(TINY if tiny else ()), f"data.root={root or streets}", *scenes, *overrides], target)
+        run_task(config)
         return target
 
     return run_here

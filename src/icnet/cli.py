@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import sys
 from pathlib import Path
 
@@ -33,17 +34,26 @@ def print_suggestions(arguments: list[str]) -> None:
 
 def run(cfg: DictConfig) -> None:
     """Run the task that the configuration names; an error that the user can mend becomes one line and status 1."""
-    module, function = TASKS[cfg.task.name].split(":")
     try:
-        getattr(importlib.import_module(module), function)(cfg)
+        run_task(cfg)
     except ICNetError as error:
         fail(error)
 
 
+def run_task(cfg: DictConfig) -> None:
+    """Import and call the function of the task."""
+    module, function = TASKS[cfg.task.name].split(":")
+    getattr(importlib.import_module(module), function)(cfg)
+
+
 def fail(error: ICNetError) -> None:
-    """One line on stderr, exit status 1. SystemExit passes through Hydra without a traceback."""
+    """One line on stderr, exit status 1. SystemExit passes through Hydra without a traceback.
+
+    An error from a loader worker arrives with the worker's traceback around it; its own line is the last.
+    """
     sys.stdout.flush()
-    raise SystemExit(f"icnet: {error}")
+    line = str(error).strip().splitlines()[-1]
+    raise SystemExit(f"icnet: {re.sub(r'^icnet[.]errors[.][A-Za-z]+: ', '', line)}")
 
 
 def conf_folder() -> Path:

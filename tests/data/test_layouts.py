@@ -192,7 +192,10 @@ BROKEN: dict[str, tuple[Callable[[Path], Layout], str]] = {
     "empty list": (list_of(b"# nothing\n"), r"val\.list names no images"),
     "one path a line": (list_of(b"\ni/a.png\n"), r"val\.list, line 2 has 1 entries \('i/a\.png'\).*IMAGE LABEL"),
     "three paths a line": (list_of(b"i/a.png l/a.png x\n"), r"line 1 has 3 entries.*tab"),
-    "image of the list missing": (list_of(b"i/a.png l/a.png\ni/b.png l/a.png"), r"line 2: there is no image .*i/b\.png"),
+    "image of the list missing": (
+        list_of(b"i/a.png l/a.png\ni/b.png l/a.png"),
+        r"line 2: there is no image .*i/b\.png",
+    ),
     "label of the list missing": (list_of(b"i/a.png l/b.png"), r"expected .*l/b\.png"),
     "list in UTF-16": (list_of("i/a.png l/a.png".encode("utf-16")), r"val\.list.*UTF-8"),
     "list in Latin-1": (list_of(b"i/stra\xdfe.png l/a.png"), r"val\.list.*UTF-8"),

@@ -7,7 +7,16 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from icnet.model.backbone import CLASSIFICATION, Backbone, BackboneSpec, BlockSpec, resnet18, resnet34, resnet50, resnet101
+from icnet.model.backbone import (
+    CLASSIFICATION,
+    Backbone,
+    BackboneSpec,
+    BlockSpec,
+    resnet18,
+    resnet34,
+    resnet50,
+    resnet101,
+)
 
 Maker = Callable[..., BackboneSpec]
 MAKERS = [resnet18, resnet34, resnet50, resnet101]

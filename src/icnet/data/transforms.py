@@ -16,7 +16,6 @@ from icnet.errors import ConfigError
 os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")  # its import asks the network otherwise
 import albumentations as A
 
-
 FILL = (124, 116, 104)  # ImageNet's mean: what is padded is 0 once normalised, and leaves BN alone
 
 
@@ -36,6 +35,7 @@ class Augment:
 
     crop_size: (height, width) of what comes out; where the scaled frame is smaller it is padded with ignored pixels.
     scale: the range of the uniformly drawn factor (paper: 0.5 to 2).
+    base: the length of a frame's shorter side that factor 1 stands for; None takes frames as they are.
     flip: probability of a horizontal flip.
     brightness, contrast, saturation, hue: ranges of albumentations' ColorJitter, 0 for none.
     """
@@ -44,6 +44,7 @@ class Augment:
         self,
         crop_size: Sequence[int],
         scale: Sequence[float] = (0.5, 2.0),
+        base: int | None = None,
         flip: float = 0.5,
         brightness: float = 0.0,
         contrast: float = 0.0,
@@ -56,6 +57,7 @@ class Augment:
             raise ConfigError(f"data.augment.scale is {list(scale)}: give [smallest, largest], both above 0")
         self.crop_size = (int(crop_size[0]), int(crop_size[1]))
         self.scale = (float(scale[0]), float(scale[1]))
+        self.base = base
         steps: list[A.BasicTransform] = [A.HorizontalFlip(p=flip)]
         if max(brightness, contrast, saturation, hue) > 0:
             steps.append(A.ColorJitter(brightness=brightness, contrast=contrast, saturation=saturation, hue=hue, p=1.0))
@@ -72,7 +74,8 @@ class Augment:
     def scale_crop(self, image: Pixels, label: Pixels, rng: np.random.Generator) -> tuple[Pixels, Pixels]:
         """Scale by a random factor, then take a random crop: same distribution, but only the source window that becomes
         the crop is cut out and scaled."""
-        window = draw_window(label.shape[:2], self.crop_size, self.scale, rng)
+        unit = 1.0 if self.base is None else self.base / min(label.shape)
+        window = draw_window(label.shape, self.crop_size, (unit * self.scale[0], unit * self.scale[1]), rng)
         return (
             _cut(image, window, self.crop_size, cv2.INTER_LINEAR, FILL),
             _cut(label, window, self.crop_size, cv2.INTER_NEAREST_EXACT, (IGNORE,)),

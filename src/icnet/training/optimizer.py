@@ -80,7 +80,7 @@ def poly(
     """
     if warmup_steps >= total_steps:
         raise ConfigError(
-            f"scheduler.warmup_steps is {warmup_steps}, but the run has {total_steps} steps: warm up for fewer, or train longer"
+            f"scheduler.warmup_steps is {warmup_steps}, but the run has {total_steps} steps: warm up for fewer"
         )
 
     def factor(step: int) -> float:

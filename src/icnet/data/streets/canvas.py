@@ -51,10 +51,6 @@ class Canvas:
         """A convex polygon (N, 3) of the world."""
         self.polygon(self.camera.outline(points), colour)
 
-    def cover(self, pixels: Floats) -> None:
-        """A convex polygon (N, 2) that belongs to the thing although what is behind shows through."""
-        cv2.fillConvexPoly(self._silhouette, fixed(pixels), 255, cv2.LINE_8, _SHIFT)
-
     def disc(self, middle: Point, radius: float, colour: Colour) -> None:
         """A disc about a pixel."""
         where, reach = (round(16 * middle[0]), round(16 * middle[1])), round(16 * radius)

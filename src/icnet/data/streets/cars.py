@@ -68,15 +68,21 @@ class _Car:
         return self.canvas.light.on(colour, (float(x), float(y), float(z)))
 
 
-def draw_car(canvas: Canvas, spot: Spot, paint: Colour, rng: np.random.Generator) -> None:
+def draw_car(canvas: Canvas, spot: Spot, rng: np.random.Generator) -> None:
     """A car in any direction."""
-    car = _Car(canvas, spot, _SHAPES[rng.choice(4, p=(0.3, 0.32, 0.22, 0.16))], paint)
+    car = _Car(canvas, spot, _SHAPES[rng.choice(4, p=(0.3, 0.32, 0.22, 0.16))], _lacquer(rng))
     side = 1.0 if car.towards[2] > 0 else -1.0
     _underside(car)
     _hull(car, side)
     _wheels(car, side, rng)
     _cabin(car, side, rng)
     canvas.finish(CAR, spot.depth)
+
+
+def _lacquer(rng: np.random.Generator) -> Colour:
+    if rng.random() < 0.6:
+        return hsv(rng.random(), rng.uniform(0.4, 0.9), rng.uniform(0.4, 0.95))
+    return hsv(rng.random(), rng.uniform(0, 0.15), rng.uniform(0.12, 0.98))
 
 
 def _underside(car: _Car) -> None:

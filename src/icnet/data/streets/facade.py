@@ -36,9 +36,9 @@ class Style(NamedTuple):
 
 def draw_style(rng: np.random.Generator) -> Style:
     """Choose the looks of a house."""
-    storey, bay = rng.uniform(2.8, 3.8), rng.uniform(2.0, 3.4)
+    storey, bay = rng.uniform(3.2, 4.2), rng.uniform(2.4, 3.8)
     return Style(
-        material=int(rng.choice(5, p=(0.3, 0.25, 0.13, 0.17, 0.15))),
+        material=int(rng.choice(5, p=(0.36, 0.12, 0.14, 0.22, 0.16))),
         wall=any_paint(rng),
         trim=hsv(rng.choice([0.1, rng.random()]), abs(rng.normal(0, 0.12)), rng.choice([rng.uniform(0.75, 1), rng.uniform(0.1, 0.4)])),
         glass=hsv(rng.uniform(0.5, 0.65), rng.uniform(0.1, 0.4), rng.uniform(0.1, 0.4)),

@@ -132,14 +132,24 @@ def _trunk(body: _Body, gown: bool, rng: np.random.Generator) -> None:
     body.limb((0.0, 1.36, 0.0), (0.0, hem, 0.0), (0.2 * wide, (0.25 if gown else 0.17) * wide), clothes.top)
     light = dim(clothes.top, 1.22)
     body.limb((-0.06, 1.38, 0.0), (-0.06, hem + 0.04, 0.0), (0.1 * wide, 0.1 * wide), light)
-    for y in np.arange(1.34, hem, -0.15):
-        body.limb((-0.13 * wide, y, 0.0), (0.13 * wide, y, 0.0), (0.038, 0.038), clothes.second)
+    for y in np.arange(1.36, hem - 0.05, -0.2):
+        body.limb((-0.13 * wide, y, 0.0), (0.13 * wide, y, 0.0), (0.05, 0.05), clothes.second)
     if body.seen_face < -0.3 and rng.random() < 0.4:
         body.limb((0.0, 1.36, -0.12), (0.0, 1.08, -0.14), (0.15 * wide, 0.17 * wide), dim(clothes.legs, 0.8))
     elif rng.random() < 0.25:
         body.limb((-0.2 * wide, 1.38, 0.0), (0.22 * wide, 0.95, 0.0), (0.025, 0.025), dim(clothes.second, 0.6))
         body.ball((0.29 * wide, 0.86, 0.0), 0.13, dim(clothes.second, 0.8))
     body.ball((0.0, 0.9, 0.0), 0.12 * wide, clothes.top if gown else clothes.legs)
+
+
+def _chequers(body: _Body, top: Joint, foot: Joint, half: float) -> None:
+    """Squares in the second colour on a rider's back, which tell it from a walker's stripes."""
+    a, b = np.array(body.at(top)), np.array(body.at(foot))
+    down = (b - a) / 3
+    across = np.array([-down[1], down[0]]) * (half * body.scale / max(float(np.hypot(*down)), 0.1))
+    for row in range(3):
+        start = a + down * row - across * (row % 2)
+        body.canvas.polygon(np.array([start, start + across, start + across + down, start + down]), body.clothes.second)
 
 
 def _head(body: _Body, middle: tuple[float, float, float], hat: bool, helmet: bool = False) -> None:
@@ -156,20 +166,19 @@ def _head(body: _Body, middle: tuple[float, float, float], hat: bool, helmet: bo
 
 
 def _wheel(body: _Body, middle: float, radius: float, thick: float, turn: float) -> None:
-    """A wheel; one can look through its spokes."""
+    """A wheel with its spokes."""
     around = np.linspace(0, 2 * np.pi, 19) + turn
     rim = np.array([body.at((0.0, radius + radius * math.sin(a), middle + radius * math.cos(a))) for a in around])
     hub = body.at((0.0, radius, middle))
-    body.canvas.cover(rim)
-    spoke = body.canvas.light.on((170.0, 172.0, 178.0))
+    body.canvas.polygon(rim, body.canvas.light.on((205.0, 205.0, 200.0)))
     for i in range(0, 18, 3):
-        body.canvas.line(np.array([hub, rim[i]]), 0.015 * body.scale, spoke)
+        body.canvas.line(np.array([hub, rim[i]]), 0.03 * body.scale, body.canvas.light.on((90.0, 90.0, 95.0)))
     body.canvas.line(rim, thick * body.scale, body.canvas.light.on((28.0, 28.0, 32.0)))
 
 
 def _bicycle(body: _Body, frame: Colour, turn: float) -> None:
     for middle in (-0.52, 0.52):
-        _wheel(body, middle, 0.36, 0.075, turn)
+        _wheel(body, middle, 0.36, 0.09, turn)
     crank, saddle, fork = (0.0, 0.32, -0.03), (0.0, 0.88, -0.2), (0.0, 0.84, 0.36)
     for a, b in ((crank, saddle), (crank, fork), (saddle, fork), (crank, (0.0, 0.36, -0.52)), (saddle, (0.0, 0.36, -0.52))):
         body.limb(a, b, (0.035, 0.035), frame)
@@ -210,8 +219,7 @@ def _riding(body: _Body, rng: np.random.Generator) -> None:
     far, near = -0.22 * body.near, 0.22 * body.near
     body.limb((far, 1.42, 0.06), (far * 1.1, 1.06, 0.36), (0.065, 0.05), dim(clothes.top, 0.65))
     body.limb((0.0, 1.38, 0.05), (0.0, 1.0, -0.2), (0.21 * wide, 0.17 * wide), clothes.top)
-    for low, high in ((-0.14, 0.14), (0.14, -0.14)):
-        body.limb((low * wide, 1.06, -0.15), (high * wide, 1.4, 0.04), (0.045, 0.045), clothes.second)
+    _chequers(body, (0.0, 1.46, 0.08), (0.0, 1.02, -0.17), 0.2 * wide)
     elbow = (near * 1.25, 1.18, 0.18)
     body.limb((near, 1.42, 0.06), elbow, (0.075, 0.06), dim(clothes.top, 0.85))
     body.limb(elbow, (near * 1.1, 1.06, 0.36), (0.06, 0.05), dim(clothes.top, 0.85))

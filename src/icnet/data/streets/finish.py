@@ -18,7 +18,7 @@ def finish(canvas: Canvas, rng: np.random.Generator) -> Pixels:
         image = _haze(canvas)
     if canvas.light.lamps > 0.25:
         image = _bloom(image, canvas.unit)
-    if rng.random() < 0.3:
+    if rng.random() < 0.2:
         image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.4, 0.9) * canvas.unit).astype(np.uint8, copy=False)
     return _noise(_film(image, canvas.light, rng), rng)
 
@@ -45,12 +45,12 @@ def _bloom(image: Pixels, unit: float) -> Pixels:
 
 def _film(image: Pixels, light: Light, rng: np.random.Generator) -> Pixels:
     """Exposure, colour cast and saturation."""
-    gamma = np.log(rng.uniform(0.33, 0.58)) / np.log(np.clip(image.mean() / 255, 0.1, 0.9))  # an automatic exposure
+    gamma = np.log(rng.uniform(0.38, 0.56)) / np.log(np.clip(image.mean() / 255, 0.1, 0.9))  # an automatic exposure
     tones = np.linspace(0, 1, 256) ** np.clip(gamma, 0.55, 1.5)
-    cast = 1 + rng.normal(0, 0.05, 3)
+    cast = 1 + rng.normal(0, 0.035, 3)
     table = (255 * tones[:, None] * cast).clip(0, 255).astype(np.uint8)[:, None]
     mapped = cv2.LUT(image, table)
-    vivid = rng.uniform(0.65, 1.1)
+    vivid = rng.uniform(0.75, 1.1)
     if vivid > 1.0:
         return mapped.astype(np.uint8, copy=False)
     grey = np.full((3, 3), (1 - vivid) / 3) + np.eye(3) * vivid
@@ -59,7 +59,7 @@ def _film(image: Pixels, light: Light, rng: np.random.Generator) -> Pixels:
 
 def _noise(image: Pixels, rng: np.random.Generator) -> Pixels:
     """Grain of some grey levels, independent in each channel."""
-    strength = rng.uniform(1.0, 5.0)
+    strength = rng.uniform(0.5, 3.5)
     raw = rng.integers(0, 256, (2, *image.shape), dtype=np.uint8)
     up, down = (cv2.multiply(part, 0.014 * strength) for part in raw)  # type: ignore[call-overload]
     return cv2.subtract(cv2.add(image, up), down).astype(np.uint8, copy=False)

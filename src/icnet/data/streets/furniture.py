@@ -10,14 +10,14 @@ from icnet.data.streets.facade import any_paint
 from icnet.data.streets.layout import Spot
 from icnet.data.streets.light import Colour, dim, hsv
 
-_THIN = 7.0  # pixels of a frame of 256 rows: no pole is thinner
-_SMALL = 20.0  # likewise the height of a sign
+_THIN = 9.0  # pixels of a frame of 256 rows: no pole is thinner
+_SMALL = 28.0  # likewise the height of a sign
 _UP = np.array([0.0, 1.0, 0.0])
 
 
 def draw_lamp(canvas: Canvas, spot: Spot, rng: np.random.Generator) -> None:
     """A lamp post with an arm over the road, or a plain mast."""
-    width = _width(canvas, spot, 0.16)
+    width = _width(canvas, spot, 0.3)
     foot, top = canvas.camera.project(np.array([spot.base, spot.base + _UP * spot.height])).tolist()
     paint = any_paint(rng)
     side = -1.0 if spot.across > 0 else 1.0
@@ -36,7 +36,7 @@ def draw_lamp(canvas: Canvas, spot: Spot, rng: np.random.Generator) -> None:
 def draw_bollard(canvas: Canvas, spot: Spot, rng: np.random.Generator) -> None:
     """A knee-high post."""
     foot, top = canvas.camera.project(np.array([spot.base, spot.base + _UP * spot.height])).tolist()
-    width = _width(canvas, spot, 0.2)
+    width = _width(canvas, spot, 0.3)
     paint = any_paint(rng)
     _pole(canvas, foot, top, width, paint, rng)
     canvas.disc(top, width * 0.56, canvas.light.on(dim(paint, 1.1)))
@@ -46,10 +46,10 @@ def draw_bollard(canvas: Canvas, spot: Spot, rng: np.random.Generator) -> None:
 def draw_sign(canvas: Canvas, spot: Spot, rng: np.random.Generator) -> None:
     """One or two traffic signs on a pole."""
     foot, top = canvas.camera.project(np.array([spot.base, spot.base + _UP * spot.height])).tolist()
-    width = _width(canvas, spot, 0.12)
+    width = _width(canvas, spot, 0.24)
     _pole(canvas, foot, top, width, any_paint(rng), rng)
     canvas.finish(POLE, spot.depth)
-    size = max(rng.uniform(0.8, 1.2), _SMALL * canvas.unit * spot.depth / canvas.camera.focal)
+    size = max(rng.uniform(1.0, 1.35), _SMALL * canvas.unit * spot.depth / canvas.camera.focal)
     turn = spot.heading
     middle = spot.base + _UP * (spot.height - 0.3 * size)
     for _ in range(1 + int(rng.random() < 0.35)):
@@ -62,7 +62,7 @@ def draw_sign(canvas: Canvas, spot: Spot, rng: np.random.Generator) -> None:
 def draw_gantry(canvas: Canvas, spot: Spot, rng: np.random.Generator) -> None:
     """A large direction sign high above the lane, on a mast beside the road."""
     side = -1.0 if spot.across > 0 else 1.0
-    width = _width(canvas, spot, 0.2)
+    width = _width(canvas, spot, 0.3)
     end = spot.base + _UP * spot.height + np.array([side * 4.5, 0.0, 0.0])
     foot, top, tip = canvas.camera.project(np.array([spot.base, spot.base + _UP * (spot.height + 0.3), end])).tolist()
     paint = any_paint(rng)
@@ -89,12 +89,14 @@ def _pole(canvas: Canvas, foot: Point, top: Point, width: float, paint: Colour, 
     for left, right, tone in ((-1.0, -0.35, 0.5), (-0.35, 0.3, 1.35), (0.3, 1.0, 0.75)):
         quad = start + np.array([across * left, across * right, step + across * right, step + across * left])
         canvas.polygon(quad, dim(base, tone))
-    band = canvas.light.on(hsv(0.1, 0.05, 0.95) if sum(paint) < 330 else hsv(0.1, 0.2, 0.15))
-    gap = max(length / 9, width * 1.6)
-    for at in np.arange(gap * rng.uniform(0.3, 0.9), length - 0.5 * gap, gap):
-        a, b = start + step * at / length, start + step * (at + 0.42 * gap) / length
+    band = canvas.light.on(hsv(0.1, 0.05, 0.95) if sum(paint) < 360 else hsv(rng.random(), 0.7, 0.3))
+    gap = width * 1.7
+    for at in np.arange(gap * rng.uniform(-0.3, 0.6), length - 1.4 * width, gap):
         for left, right, tone in ((-1.0, -0.35, 0.6), (-0.35, 0.3, 1.1), (0.3, 1.0, 0.8)):
-            canvas.polygon(np.array([a + across * left, a + across * right, b + across * right, b + across * left]), dim(band, tone))
+            lean = np.array([left, right, right, left]) * 0.3 * width  # the bands wind around the pole
+            heights = np.clip(at + lean + np.array([0.3, 0.3, 1.1, 1.1]) * width, 0, length)
+            sides = np.array([left, right, right, left])
+            canvas.polygon(start + heights[:, None] * step / length + sides[:, None] * across, dim(band, tone))
 
 
 def _ring(corners: int, start: float, wide: float = 1.0, high: float = 1.0) -> Floats:
@@ -115,7 +117,6 @@ _SYMBOLS = (
     (np.array([[-0.28, -0.08], [0.28, -0.08], [0.28, 0.08], [-0.28, 0.08]]),),
     (np.array([[-0.06, -0.28], [0.06, -0.28], [0.06, 0.06], [-0.06, 0.06]]), np.array([[-0.2, 0.04], [0.2, 0.04], [0.0, 0.3]])),
     (np.array([[-0.3, -0.06], [0.06, -0.06], [0.06, 0.06], [-0.3, 0.06]]), np.array([[0.04, -0.2], [0.3, 0.0], [0.04, 0.2]])),
-    (np.array([[-0.22, -0.16], [-0.14, -0.24], [0.22, 0.16], [0.14, 0.24]]), np.array([[-0.22, 0.16], [-0.14, 0.24], [0.22, -0.16], [0.14, -0.24]])),
     (np.array([[-0.07, -0.05], [0.07, -0.05], [0.09, 0.28], [-0.09, 0.28]]), _ring(8, 0.0, 0.17, 0.17) - (0.0, 0.2)),
     (np.array([[-0.2, -0.22], [-0.06, -0.22], [-0.06, 0.22], [-0.2, 0.22]]), np.array([[0.06, -0.22], [0.2, -0.22], [0.2, 0.22], [0.06, 0.22]])),
 )

@@ -39,7 +39,7 @@ def draw_ground(canvas: Canvas, layout: Layout, shadows: Iterable[Floats], rng: 
     top = int(rows.argmax())
     ground = _Ground(*(part[top:] for part in found))
     surface = _surface(ground, layout)
-    paints = [canvas.light.on(_stone(rng), (0.0, 1.0, 0.0)) for _ in range(3)]
+    paints = [canvas.light.on(_stone(rng, *tones), (0.0, 1.0, 0.0)) for tones in ((0.4, 0.95), (0.5, 0.95), (0.2, 0.65))]
     table = np.zeros((256, 1, 3), np.uint8)
     table[: len(paints), 0] = paints
     colours = cv2.applyColorMap(surface, table).astype(np.uint8, copy=False)
@@ -51,9 +51,9 @@ def draw_ground(canvas: Canvas, layout: Layout, shadows: Iterable[Floats], rng: 
     _enter(canvas, ground, colours, surface, top)
 
 
-def _stone(rng: np.random.Generator) -> Colour:
-    """A paint for roads and paving alike: any grey, often with a cast."""
-    return hsv(rng.choice([0.08, 0.6, rng.random()]), abs(rng.normal(0, 0.1)), rng.uniform(0.25, 0.9))
+def _stone(rng: np.random.Generator, low: float, high: float) -> Colour:
+    """A grey, often with a cast; the ranges of roads and paving overlap."""
+    return hsv(rng.choice([0.08, 0.6, rng.random()]), abs(rng.normal(0, 0.1)), rng.uniform(low, high))
 
 
 def _meet(camera: Camera, layout: Layout) -> _Ground:
@@ -96,18 +96,18 @@ def _tar(ground: _Ground, canvas: Canvas, rng: np.random.Generator) -> Pixels:
     share = (255 * (scale / level - 1)).clip(0, 255).astype(np.uint8)
     grain = cv2.add(cv2.multiply(fine, share, scale=1 / 255), cv2.multiply(coarse, 255 - share, scale=1 / 255))
     stains = _look_up(clouds(), ground.across * 18 + rng.uniform(0, 512), ground.along * 7)
-    return _contrast(cv2.addWeighted(grain, 0.8, stains, 0.3, -13), rng.uniform(0.35, 0.55))
+    return _contrast(cv2.addWeighted(grain, 0.8, stains, 0.3, -13), rng.uniform(0.2, 0.35))
 
 
 def _slabs(ground: _Ground, rng: np.random.Generator) -> Pixels:
     """Paving's tones (h, W); far away the slabs are larger, so that they can still be told apart."""
-    side, turn = rng.uniform(0.55, 1.0), rng.choice([0.0, 0.0, np.pi / 4])
+    side, turn = rng.uniform(0.9, 1.5), rng.choice([0.0, 0.0, np.pi / 4])
     tile = paving(int(rng.integers(3)))
-    zoom = (SLAB / side) / np.exp2(np.floor(np.log2(np.maximum(ground.depth / 9, 1))))
+    zoom = (SLAB / side) / np.exp2(np.floor(np.log2(np.maximum(ground.depth / 7, 1))))
     u, v = ground.across * zoom, ground.along * zoom
     if turn:
         u, v = (u - v) * np.cos(turn), (u + v) * np.sin(turn)
-    return _contrast(_look_up(tile, u, v, cv2.INTER_LINEAR), rng.uniform(0.45, 0.7))
+    return _contrast(_look_up(tile, u, v, cv2.INTER_LINEAR), rng.uniform(0.6, 0.9))
 
 
 def _contrast(grey: npt.NDArray[Any], strength: float) -> Pixels:

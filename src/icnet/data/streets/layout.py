@@ -55,8 +55,8 @@ def draw_layout(rng: np.random.Generator) -> Layout:
     rise = rng.choice([0.0, rng.uniform(0.0002, 0.0016), -rng.uniform(0.0001, 0.0003)])
     crossing = (rng.uniform(14, 45), rng.uniform(3, 5)) if rng.random() < 0.55 else (-100.0, 0.0)
     return Layout(
-        half=rng.uniform(3.0, 6.0),
-        walks=(rng.uniform(3.0, 6.5), rng.uniform(3.0, 6.5)),
+        half=rng.uniform(2.8, 4.8),
+        walks=(rng.uniform(3.5, 7.0), rng.uniform(3.5, 7.0)),
         bend=rng.choice([0.0, rng.uniform(-0.004, 0.004)]),
         rise=float(rise),
         crossing=crossing,

@@ -36,7 +36,7 @@ class Light(NamedTuple):
 def draw_light(rng: np.random.Generator) -> Light:
     """Choose an hour and a weather."""
     hours = (_day, _overcast, _dusk, _night, _fog)
-    return hours[rng.choice(5, p=(0.34, 0.18, 0.2, 0.16, 0.12))](rng)
+    return hours[rng.choice(5, p=(0.42, 0.16, 0.18, 0.14, 0.1))](rng)
 
 
 def hsv(hue: float, saturation: float, value: float) -> Colour:
@@ -88,7 +88,7 @@ def _overcast(rng: np.random.Generator) -> Light:
         horizon=hsv(hue + 0.05, rng.uniform(0.02, 0.15), min(1.0, grey * rng.uniform(0.9, 1.3))),
         cloud=hsv(hue, 0.05, grey * rng.uniform(0.7, 1.2)),
         cover=rng.uniform(0.5, 1.0),
-        haze=rng.uniform(0.002, 0.012),
+        haze=rng.uniform(0.001, 0.008),
         lamps=rng.uniform(0.0, 0.3),
     )
 
@@ -137,6 +137,6 @@ def _fog(rng: np.random.Generator) -> Light:
         horizon=air,
         cloud=dim(air, rng.uniform(0.9, 1.1)),
         cover=rng.uniform(0.0, 0.5),
-        haze=rng.uniform(0.012, 0.03),
+        haze=rng.uniform(0.01, 0.02),
         lamps=rng.uniform(0.1, 0.6),
     )

@@ -13,10 +13,10 @@ from icnet.data.streets.layout import Layout
 def markings(layout: Layout, rng: np.random.Generator) -> Iterator[Floats]:
     """The outlines (N, 3) of all markings, each convex."""
     style = rng.integers(3)
-    yield from _dashes(layout, 0.0, rng.uniform(2.0, 4.0), rng.uniform(0.16, 0.26))
+    yield from _dashes(layout, 0.0, rng.uniform(2.0, 4.0), rng.uniform(0.22, 0.32))
     if style > 0:
         for side in (-1, 1):
-            yield from _strip(layout, side * (layout.half - rng.uniform(0.35, 0.6)), 0.16)
+            yield from _strip(layout, side * (layout.half - rng.uniform(0.35, 0.6)), 0.22)
     if style > 1 and layout.half > 4.5:
         for side in (-1, 1):
             yield from _dashes(layout, side * layout.half / 2, 2.0, 0.16)

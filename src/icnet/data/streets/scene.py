@@ -15,7 +15,6 @@ from icnet.data.streets.camera import Floats
 from icnet.data.streets.canvas import Canvas, Pixels
 from icnet.data.streets.cars import draw_car
 from icnet.data.streets.cast import Thing, cast_shadow, draw_cast, draw_yard, footprint, shadow
-from icnet.data.streets.facade import any_paint
 from icnet.data.streets.figures import draw_person, draw_rider
 from icnet.data.streets.finish import finish
 from icnet.data.streets.furniture import draw_bollard, draw_gantry, draw_lamp, draw_sign
@@ -90,7 +89,7 @@ def _draw_thing(canvas: Canvas, thing: Thing, year: int, rng: np.random.Generato
     if thing.kind in _PLANTS:
         _PLANTS[thing.kind](canvas, thing.spot, draw_leaves(rng, year), rng)
     elif thing.kind == "car":
-        draw_car(canvas, thing.spot, any_paint(rng), rng)
+        draw_car(canvas, thing.spot, rng)
     else:
         _OTHERS[thing.kind](canvas, thing.spot, rng)
 
