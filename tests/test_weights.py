@@ -130,10 +130,8 @@ def test_other_classes_start_the_classifiers_anew_and_keep_the_rest(tmp_path: Pa
     net = ICNet(resnet18(WIDTH), 5, 16)
     loaded = load_weights(net, path)
     assert sorted({name.split(".")[0] for name in loaded.fresh}) == ["classifier", "guide24", "guide4"]
-    assert torch.equal(
-        net.backbone.state_dict()["conv5.1.conv2.conv.weight"],
-        load_checkpoint(path).backbone.state_dict()["conv5.1.conv2.conv.weight"],
-    )
+    key = "conv5.1.conv2.conv.weight"
+    assert torch.equal(net.backbone.state_dict()[key], load_checkpoint(path).backbone.state_dict()[key])
 
 
 def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:

@@ -52,11 +52,10 @@ def test_a_run_leaves_what_the_interface_promises(run_icnet: Run) -> None:
     assert [row["step"] for row in rows] == sorted({row["step"] for row in rows}, key=int)
     for name in ("train/loss", "train/loss_sub4", "train/loss_sub24", "train/loss_sub124", "lr"):
         assert all(float(row[name]) >= 0 for row in rows), name
-    total = [
-        0.16 * float(r["train/loss_sub4"]) + 0.4 * float(r["train/loss_sub24"]) + float(r["train/loss_sub124"])
-        for r in rows
-    ]
-    assert [float(row["train/loss"]) for row in rows] == pytest.approx(total, rel=1e-5)
+    for row in rows:
+        stages = [float(row[f"train/loss_{stage}"]) for stage in ("sub4", "sub24", "sub124")]
+        total = 0.16 * stages[0] + 0.4 * stages[1] + stages[2]
+        assert float(row["train/loss"]) == pytest.approx(total, rel=1e-5)
     assert float(rows[-1]["val/miou"]) == pytest.approx(metrics["miou"], abs=1e-6)
 
 
