@@ -8,16 +8,22 @@ import sys
 from pathlib import Path
 
 import hydra
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from icnet.config import suggest
-from icnet.errors import ICNetError
+from icnet.errors import ICNetError, Interrupted
+from icnet.tasks.resume import check_resumable, resumed_config
 
 TASKS = {"train": "icnet.tasks.train:train", "pretrain": "icnet.tasks.pretrain:pretrain"}
 
 
 def main() -> None:
     """Entry of `python run.py` and of `icnet`."""
+    try:
+        sys.argv += resume_arguments(sys.argv[1:])
+    except ICNetError as error:
+        fail(error)
     try:
         hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name="config")(run)()
     except SystemExit as stop:
@@ -32,12 +38,30 @@ def print_suggestions(arguments: list[str]) -> None:
         print(f"icnet: {line}", file=sys.stderr)
 
 
+def resume_arguments(arguments: list[str]) -> list[str]:
+    """For task.resume=RUN_DIR: what makes Hydra go on in that folder and leave its configuration as it is."""
+    folders = [a.partition("=")[2] for a in arguments if a.startswith("task.resume=")]
+    if not folders or folders[-1] in ("", "null"):
+        return []
+    check_resumable(Path(folders[-1]))
+    return [f"hydra.run.dir={folders[-1]}", "hydra.output_subdir=null"]
+
+
 def run(cfg: DictConfig) -> None:
     """Run the task that the configuration names; an error that the user can mend becomes one line and status 1."""
     try:
+        if cfg.task.resume:
+            resumed = resumed_config(cfg, list(HydraConfig.get().overrides.task))
+            if resumed is None:
+                print(f"{cfg.task.resume} has finished: its results.json is there. Give trainer.max_steps to train longer")
+                return
+            cfg = resumed
         run_task(cfg)
     except ICNetError as error:
         fail(error)
+    except Interrupted as stop:
+        print(f"icnet: {stop}", file=sys.stderr)
+        raise SystemExit(stop.status) from None
 
 
 def run_task(cfg: DictConfig) -> None:

@@ -26,10 +26,13 @@ _SIMPLE = (int, float, bool, str, type(None))
 
 @dataclass
 class TrainTask:
-    """task=train. weights: a checkpoint to start from, network only."""
+    """task=train and task=pretrain; each key is explained in conf/task."""
 
     name: str
-    weights: str | None = None
+    weights: str | None
+    resume: str | None
+    save_every_steps: int | None
+    save_every_minutes: float | None
 
 
 @dataclass
@@ -72,7 +75,8 @@ class Guard(Callback):
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         try:
             check_config(config)
-            check_fresh(Path(config.hydra.run.dir))
+            if not config.task.resume:
+                check_fresh(Path(config.hydra.run.dir))
         except ConfigError as error:
             raise SystemExit(f"icnet: {error}") from None
 

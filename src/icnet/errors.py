@@ -15,3 +15,11 @@ class DataError(ICNetError):
 
 class WeightsError(ICNetError):
     """A file of weights cannot be read or does not fit the network."""
+
+
+class Interrupted(Exception):
+    """A run that a signal ended after it had saved itself; the command line ends with `status`."""
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from icnet.data.dataset import Draw, EvalSampler, Frame, SegmentationDataset, TrainSampler, init_worker
+from icnet.data.dataset import Draw, EvalSampler, Frame, Place, SegmentationDataset, TrainSampler, init_worker
 from icnet.data.images import write_image
 from icnet.data.labels import ClassTable
 from icnet.data.layouts import FolderLayout
@@ -97,6 +97,7 @@ def test_a_plain_number_is_a_sample_of_epoch_0(root: Path) -> None:
     assert same([data[4]], [data[Draw(0, 4)]])
 
 
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")
 @pytest.mark.parametrize("workers", [1, 4])
 def test_the_number_of_workers_changes_no_batch(root: Path, workers: int) -> None:
     data = augmented(root)
@@ -151,6 +152,26 @@ def test_a_draw_carries_the_epoch() -> None:
     sampler = TrainSampler(4, 2, seed=0)
     sampler.set_epoch(7)
     assert {draw.epoch for draw in sampler} == {7}
+
+
+@pytest.mark.parametrize("world_size", [1, 2])
+@pytest.mark.parametrize("steps", [0, 1, 3, 4])
+def test_a_resumed_run_goes_on_in_the_middle_of_its_epoch_and_then_as_ever(world_size: int, steps: int) -> None:
+    for rank in range(world_size):
+        whole = TrainSampler(17, 4 // world_size, 0, rank, world_size)
+        resumed = TrainSampler(17, 4 // world_size, 0, rank, world_size, start=Place(2, 4 * steps))
+        whole.set_epoch(2)
+        assert list(resumed) == list(whole)[steps * 4 // world_size :]
+        for sampler in (whole, resumed):
+            sampler.set_epoch(3)
+        assert list(resumed) == list(whole)
+
+
+def test_a_run_resumed_with_more_processes_sees_the_rest_of_its_epoch() -> None:
+    seen = {draw.sample for draw in list(TrainSampler(16, 4, 0))[:8]}
+    rest = [d.sample for rank in (0, 1) for d in TrainSampler(16, 2, 0, rank, 2, start=Place(0, 8))]
+    assert sorted({*seen, *rest}) == list(range(16))
+    assert len(rest) == 8
 
 
 @pytest.mark.parametrize(("batch_size", "world_size"), [(6, 1), (3, 2)])

@@ -141,6 +141,14 @@ def test_the_frame_itself_is_left_as_it_was() -> None:
     assert equal(frame, before)
 
 
+@pytest.mark.parametrize("size", [(32, 64), (64, 32), (128, 96)])
+def test_a_base_brings_the_shorter_side_of_any_frame_to_that_length_at_factor_1(size: tuple[int, int]) -> None:
+    augment = Augment((192, 192), scale=(1, 1), base=48, flip=0)
+    _, label = augment(np.zeros((*size, 3), np.uint8), np.zeros(size, np.uint8), (0, 0, 0))
+    rows, columns = (np.ptp(places) + 1 for places in np.nonzero(label == 0))
+    assert (rows, columns) == tuple(48 * n // min(size) for n in size)
+
+
 @pytest.mark.parametrize("flip", [0.0, 1.0])
 @pytest.mark.parametrize("axis", [0, 1])
 def test_image_and_label_stay_registered(axis: int, flip: float) -> None:
@@ -248,6 +256,7 @@ def test_rows_and_columns_are_scaled_alike_and_placed_independently() -> None:
         ({"scale": (0.5, float("inf"))}, r"scale.*inf"),
         ({"scale": (0.5, float("nan"))}, r"scale.*nan"),
         ({"scale": 1.5}, r"scale is 1\.5"),
+        ({"base": 0}, r"base is 0"),
         ({"flip": 1.5}, r"flip is 1\.5"),
         ({"flip": -0.5}, r"flip is -0\.5"),
         ({"brightness": -0.5}, r"brightness is -0\.5"),

@@ -17,6 +17,7 @@ from icnet.model.backbone import (
     resnet50,
     resnet101,
 )
+from icnet.model.icnet import ICNet
 
 Maker = Callable[..., BackboneSpec]
 MAKERS = [resnet18, resnet34, resnet50, resnet101]
@@ -152,6 +153,15 @@ def test_a_spec_names_what_it_cannot_be() -> None:
         BackboneSpec("basic", (8,), ((block,),) * 3)
     with pytest.raises(ValueError, match="stem"):
         BackboneSpec("basic", (8, 8), ((block,),) * 4)
+
+
+@pytest.mark.parametrize("maker", [resnet18, resnet50])
+def test_a_new_residual_block_starts_as_its_shortcut(maker: Maker) -> None:
+    """Goyal et al., 2017: the last BN of each block begins at 0."""
+    spec = maker(width=0.125)
+    block = ICNet(spec, 3).eval().backbone.conv4[1]
+    x = torch.rand(1, spec.stages[2][0].channels[-1], 6, 6)
+    assert torch.equal(block(x), x)
 
 
 def test_a_block_adds_its_input_to_what_its_convolutions_find() -> None:

@@ -152,7 +152,7 @@ def test_an_exit_shares_its_weights_with_the_network() -> None:
 
 
 def test_an_unknown_exit_is_refused_with_the_choices(net: ICNet) -> None:
-    with pytest.raises(ValueError, match="sub42.*sub4, sub24, sub124"):
+    with pytest.raises(ValueError, match=r"sub42.*sub4, sub24, sub124"):
         net.exit_at("sub42")
 
 

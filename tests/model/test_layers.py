@@ -31,7 +31,7 @@ def test_labels_are_sampled_as_nearest_exact_does_at_every_size(stride: int) -> 
 
 
 def test_labels_are_sampled_without_rounding_errors_of_floats() -> None:
-    for height in range(32, 200):
+    for height in range(32, 200, 5):
         for rows in range(1, 33):
             exact = [int((i + Fraction(1, 2)) * height / rows) for i in range(rows)]
             assert sampled_rows(height, rows) == exact, (height, rows)

@@ -153,8 +153,15 @@ def test_betas_that_are_none_are_refused(betas: Any) -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("power", -0.5), ("power", math.nan), ("warmup_steps", 10), ("warmup_steps", -1)]
-    + [("warmup_from", -0.1), ("warmup_from", 1.5), ("warmup_from", math.nan)],
+    [
+        ("power", -0.5),
+        ("power", math.nan),
+        ("warmup_steps", 10),
+        ("warmup_steps", -1),
+        ("warmup_from", -0.1),
+        ("warmup_from", 1.5),
+        ("warmup_from", math.nan),
+    ],
 )
 def test_a_schedule_that_cannot_be_is_refused_before_the_first_step(name: str, value: float) -> None:
     with pytest.raises(ConfigError, match=rf"scheduler\.{name} is {value}"):

@@ -54,17 +54,35 @@ class SegmentationDataset(Dataset[Frame]):
         return Frame(torch.from_numpy(image), torch.from_numpy(np.ascontiguousarray(label)))
 
 
+class Place(NamedTuple):
+    """How far training has come: the epoch, and the samples of it that all processes together have seen."""
+
+    epoch: int
+    samples: int
+
+
 class TrainSampler(Sampler[Draw]):
     """A new order of all samples each epoch; of every step's global batch each process takes its consecutive share.
 
     So 2 processes with batch 2 see in each step the samples that 1 process with batch 4 sees. The last, incomplete global
     batch is left out.
+
+    start: where a resumed run goes on: its epoch, and how many samples of it all processes together have seen.
     """
 
-    def __init__(self, length: int, batch_size: int, seed: int, rank: int = 0, world_size: int = 1) -> None:
+    def __init__(
+        self,
+        length: int,
+        batch_size: int,
+        seed: int,
+        rank: int = 0,
+        world_size: int = 1,
+        start: Place = Place(0, 0),  # noqa: B008  immutable
+    ) -> None:
         self.length, self.batch_size, self.seed = length, batch_size, seed
         self.rank, self.world_size = rank, world_size
-        self.epoch = 0
+        self.start = start
+        self.epoch = start.epoch
         if self.steps == 0:
             raise DataError(
                 f"the training split has {length} images, but one step takes {batch_size} x {world_size} "
@@ -85,7 +103,8 @@ class TrainSampler(Sampler[Draw]):
 
     def __iter__(self) -> Iterator[Draw]:
         order = np.random.default_rng([self.seed, self.epoch]).permutation(self.length)
-        for step in range(self.steps):
+        seen = self.start.samples if self.epoch == self.start.epoch else 0
+        for step in range(seen // (self.batch_size * self.world_size), self.steps):
             start = (step * self.world_size + self.rank) * self.batch_size
             for index in order[start : start + self.batch_size]:
                 yield Draw(self.epoch, int(index))

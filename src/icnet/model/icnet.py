@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
-from icnet.model.backbone import Backbone, BackboneSpec
+from icnet.model.backbone import Backbone, BackboneSpec, BasicBlock, Bottleneck
 from icnet.model.cff import CascadeFeatureFusion
 from icnet.model.layers import ConvBNReLU, Resize, half, size_of, stage_size
 from icnet.model.ppm import PyramidPooling
@@ -166,9 +166,13 @@ class EarlyExit(nn.Module):
 
 
 def init_weights(net: nn.Module) -> None:
-    """He et al. 2015 for convolutions (fan out), 1 and 0 for BN: the usual start of residual networks."""
+    """He et al. 2015 for convolutions (fan out); residual blocks start as the identity (Goyal et al. 2017, section 5.1)."""
     for module in net.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
+        elif isinstance(module, Bottleneck):
+            nn.init.zeros_(module.increase.bn.weight)
+        elif isinstance(module, BasicBlock):
+            nn.init.zeros_(module.conv2.bn.weight)

@@ -14,8 +14,10 @@ from omegaconf import DictConfig
 from icnet.errors import ICNetError
 from icnet.tasks.build import build
 from icnet.training.callbacks import ValidateAtTheEnd
-from icnet.training.checkpoint import AtomicCheckpointIO, build_checkpoints
+from icnet.training.checkpoint import AtomicCheckpointIO, Checkpoints
 from icnet.training.datamodule import SegmentationDataModule
+from icnet.training.interrupt import SaveOnSignal
+from icnet.training.metrics_file import MetricsFile
 from icnet.training.pretrain import ImageNetDataModule
 
 Data = SegmentationDataModule | ImageNetDataModule
@@ -23,9 +25,12 @@ _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 
 
 def build_trainer(cfg: DictConfig, folder: Path, monitor: str) -> pl.Trainer:
-    """Lightning's Trainer with our checkpoints, callbacks and loggers."""
-    callbacks = [build(c) for c in cfg.callbacks.values()]
-    callbacks += [ValidateAtTheEnd(), *build_checkpoints(folder / "checkpoints", monitor)]
+    """Lightning's Trainer with our checkpoints, callbacks and loggers; `monitor` decides which checkpoint is best."""
+    checkpoints = Checkpoints(
+        folder / "checkpoints", monitor, cfg.task.save_every_steps, cfg.task.save_every_minutes
+    )
+    callbacks = [build(c) for c in cfg.callbacks.values()]  # in this order: a row is written before its checkpoint is
+    callbacks += [ValidateAtTheEnd(), MetricsFile(folder / "metrics.csv"), checkpoints, SaveOnSignal(checkpoints)]
     counts_steps = isinstance(cfg.trainer.val_check_interval, int)
     trainer: pl.Trainer = build(
         cfg.trainer,
@@ -37,6 +42,7 @@ def build_trainer(cfg: DictConfig, folder: Path, monitor: str) -> pl.Trainer:
         check_val_every_n_epoch=None if counts_steps else cfg.trainer.check_val_every_n_epoch,
         use_distributed_sampler=False,
         enable_model_summary=False,
+        enable_checkpointing=False,
     )
     return trainer
 
@@ -51,10 +57,12 @@ def choose_precision(wanted: str, accelerator: str) -> str:
     return "bf16-mixed" if has_bf16 else "32-true"
 
 
-def fit(trainer: pl.Trainer, module: pl.LightningModule, data: Data, crop_size: Sequence[int]) -> None:
-    """trainer.fit; out of memory names what to make smaller."""
+def fit(cfg: DictConfig, trainer: pl.Trainer, module: pl.LightningModule, data: Data, crop_size: Sequence[int]) -> None:
+    """trainer.fit, from last.ckpt where the run is resumed; out of memory names what to make smaller."""
+    last = Path(str(cfg.task.resume or "")) / "checkpoints" / "last.ckpt"
+    resumed = str(last) if cfg.task.resume and last.is_file() else None
     try:
-        trainer.fit(module, datamodule=data)
+        trainer.fit(module, datamodule=data, ckpt_path=resumed, weights_only=True)
     except RuntimeError as error:
         if not any(sign in str(error) for sign in _OUT_OF_MEMORY):
             raise

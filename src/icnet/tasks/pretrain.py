@@ -35,7 +35,7 @@ def pretrain(cfg: DictConfig) -> None:
         normalize=Normalize(channels_last=cfg.model.channels_last),
     )
     trainer = build_trainer(cfg, folder, monitor="val/accuracy")
-    fit(trainer, module, data, (data.crop_size, data.crop_size))
+    fit(cfg, trainer, module, data, (data.crop_size, data.crop_size))
     best = folder / "checkpoints" / "best.ckpt"
     scores = trainer.validate(module, datamodule=data, ckpt_path=str(best), verbose=False)[0]
     metrics = {name.removeprefix("val/"): float(value) for name, value in scores.items()}

@@ -47,7 +47,7 @@ def train(cfg: DictConfig) -> None:
         count_parameters(module.net) / 1e6,
         folder,
     )
-    fit(trainer, module, data, data.augment.crop_size)
+    fit(cfg, trainer, module, data, data.augment.crop_size)
     best = folder / "checkpoints" / "best.ckpt"
     metrics, matrix = score(trainer, module, data, best)
     protocol = describe_protocol(cfg, module, data, best)

@@ -1,14 +1,18 @@
-"""Checkpoints: which are kept, and how a file is written whole or not at all."""
+"""Checkpoints: when they are written, and how a file is written whole or not at all."""
 
 from __future__ import annotations
 
 import os
+import shutil
+import time
 from pathlib import Path
 from typing import Any
 
+import pytorch_lightning as pl
 import torch
 from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
-from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.callbacks import Callback
+from pytorch_lightning.trainer.states import TrainerFn
 
 from icnet.errors import ICNetError
 
@@ -27,16 +31,86 @@ class AtomicCheckpointIO(TorchCheckpointIO):
                 os.fsync(file.fileno())
             os.replace(part, target)
         except (OSError, RuntimeError) as error:  # torch reports a full disk as RuntimeError
-            part.unlink(missing_ok=True)
-            raise ICNetError(
-                f"{target} cannot be written ({error}): free the disk or check permissions; what was there before is whole"
-            ) from error
+            raise _unwritable(target, part, error) from error
 
 
-def build_checkpoints(folder: Path, monitor: str) -> list[ModelCheckpoint]:
-    """best.ckpt by `monitor` (higher is better) and last.ckpt, at each validation."""
-    best = ModelCheckpoint(
-        folder, "best", monitor=monitor, mode="max", auto_insert_metric_name=False, enable_version_counter=False
-    )
-    last = ModelCheckpoint(folder, "last", auto_insert_metric_name=False, enable_version_counter=False)
-    return [best, last]
+def _unwritable(target: Path, part: Path, error: Exception) -> ICNetError:
+    """Clean up and say what is wrong; a folder that cannot be written cannot be cleaned either."""
+    try:
+        part.unlink(missing_ok=True)
+    except OSError:
+        pass
+    return ICNetError(f"{target} cannot be written ({error}): free the disk or check permissions; what was there is whole")
+
+
+class Checkpoints(Callback):
+    """last.ckpt after each validation and in between when asked, best.ckpt by the highest `monitor`.
+
+    A step after which a validation is due is saved after it, never before: who resumes from last.ckpt then misses no
+    validation.
+
+    folder: where the two files lie.
+    monitor: name of the logged score.
+    every_steps, every_minutes: save last.ckpt that often, too.
+    """
+
+    def __init__(
+        self, folder: Path, monitor: str, every_steps: int | None = None, every_minutes: float | None = None
+    ) -> None:
+        self.last, self.best = folder / "last.ckpt", folder / "best.ckpt"
+        self.monitor = monitor
+        self.every_steps, self.every_minutes = every_steps, every_minutes
+        self.best_score = float("-inf")
+        self._saved_at = time.monotonic()
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"best_score": self.best_score}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.best_score = state_dict["best_score"]
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if self._is_due(trainer) and not validation_is_next(trainer):
+            self.save_last(trainer)
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if trainer.state.fn != TrainerFn.FITTING or trainer.sanity_checking:
+            return
+        score = float(trainer.callback_metrics[self.monitor])
+        improved = score > self.best_score
+        self.best_score = max(score, self.best_score)
+        self.save_last(trainer)
+        if improved and trainer.is_global_zero:
+            copy_whole(self.last, self.best)
+
+    def save_last(self, trainer: pl.Trainer) -> None:
+        """Write last.ckpt; all processes call this together."""
+        trainer.save_checkpoint(self.last)
+        self._saved_at = time.monotonic()
+
+    def _is_due(self, trainer: pl.Trainer) -> bool:
+        if trainer.fit_loop._should_accumulate():
+            return False
+        by_steps = self.every_steps is not None and trainer.global_step % self.every_steps == 0
+        if by_steps or self.every_minutes is None:
+            return by_steps
+        late = time.monotonic() - self._saved_at >= 60 * self.every_minutes
+        return bool(trainer.strategy.broadcast(late))
+
+
+def validation_is_next(trainer: pl.Trainer) -> bool:
+    """Whether Lightning will validate after the batch that just ended."""
+    fetcher = trainer.fit_loop._data_fetcher
+    return fetcher is not None and bool(trainer.fit_loop.epoch_loop._should_check_val_fx(fetcher))
+
+
+def copy_whole(source: Path, target: Path) -> None:
+    """Copy a file so that `target` is the earlier or the whole new one at any moment."""
+    part = target.with_name(target.name + ".part")
+    try:
+        shutil.copyfile(source, part)
+        os.replace(part, target)
+    except OSError as error:
+        raise _unwritable(target, part, error) from error

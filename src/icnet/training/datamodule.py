@@ -12,7 +12,7 @@ import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from icnet.data.dataset import EvalSampler, Frame, SegmentationDataset, TrainSampler, init_worker
+from icnet.data.dataset import EvalSampler, Frame, Place, SegmentationDataset, TrainSampler, init_worker
 from icnet.data.labels import ClassTable
 from icnet.data.layouts import Layout, Sample
 from icnet.data.transforms import Augment
@@ -20,7 +20,30 @@ from icnet.errors import ConfigError, DataError
 from icnet.model.preprocess import IMAGENET_MEAN, IMAGENET_STD
 
 
-class SegmentationDataModule(pl.LightningDataModule):
+class ResumableDataModule(pl.LightningDataModule):
+    """Writes its place in the data into checkpoints, and goes on from there.
+
+    batch_size: per device, set by the subclass.
+    """
+
+    batch_size: int
+    start = Place(0, 0)
+
+    def state_dict(self) -> dict[str, Any]:
+        assert self.trainer is not None
+        loop = self.trainer.fit_loop
+        batches = loop.epoch_loop.batch_progress.current.ready
+        epoch = loop.epoch_progress.current.processed  # type: ignore[attr-defined]
+        place = Place(epoch, batches * self.batch_size * self.trainer.world_size)
+        if batches >= self.trainer.num_training_batches:
+            place = Place(place.epoch + 1, 0)
+        return place._asdict()
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.start = Place(**state_dict)
+
+
+class SegmentationDataModule(ResumableDataModule):
     """Frames for training, augmented and cropped, and for validation, whole and at native size.
 
     name: of the data set, for results and tables.
@@ -89,7 +112,7 @@ class SegmentationDataModule(pl.LightningDataModule):
         return split_off(train, self.val_fraction)
 
     def train_dataloader(self) -> DataLoader[Frame]:
-        sampler = TrainSampler(len(self.train_set), self.batch_size, self.seed, *place_of(self.trainer))
+        sampler = TrainSampler(len(self.train_set), self.batch_size, self.seed, *place_of(self.trainer), self.start)
         return build_loader(self.train_set, sampler, self.batch_size, self.num_workers, self.trainer)
 
     def val_dataloader(self) -> DataLoader[Frame]:

@@ -15,11 +15,11 @@ from icnet.data.imagenet import ImageFolder, Picture
 from icnet.errors import DataError
 from icnet.model.classifier import BackboneClassifier
 from icnet.model.preprocess import Normalize
-from icnet.training.datamodule import build_loader, place_of
+from icnet.training.datamodule import ResumableDataModule, build_loader, place_of
 from icnet.training.module import OptimizerFactory, SchedulerFactory
 
 
-class ImageNetDataModule(pl.LightningDataModule):
+class ImageNetDataModule(ResumableDataModule):
     """Pictures in ImageNet's layout, root/{train,val}/CLASS/IMAGE.
 
     crop_size: side of the square that the network sees. batch_size: per device. num_workers: None chooses.
@@ -52,7 +52,7 @@ class ImageNetDataModule(pl.LightningDataModule):
         return len(self.train_set.classes)
 
     def train_dataloader(self) -> DataLoader[Picture]:
-        sampler = TrainSampler(len(self.train_set), self.batch_size, self.seed, *place_of(self.trainer))
+        sampler = TrainSampler(len(self.train_set), self.batch_size, self.seed, *place_of(self.trainer), self.start)
         return build_loader(self.train_set, sampler, self.batch_size, self.num_workers, self.trainer)
 
     def val_dataloader(self) -> DataLoader[Picture]:

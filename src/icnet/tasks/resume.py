@@ -1,0 +1,55 @@
+"""task.resume=RUN_DIR: the configuration of an earlier run, to go on in its folder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
+
+from icnet.errors import ConfigError
+
+# What may be given anew; anything else would make it another run
+ANEW = ("trainer.max_steps", "trainer.max_epochs", "trainer.devices", "logger", "data.num_workers")
+_LONGER = ("trainer.max_steps", "trainer.max_epochs")
+
+
+def resumed_config(cfg: DictConfig, overrides: Sequence[str]) -> DictConfig | None:
+    """The run's own configuration with what `overrides` may give anew; None where the run has finished.
+
+    cfg: what the command line composed; its `task.resume` names the folder.
+    overrides: the command line's settings.
+    """
+    folder = Path(cfg.task.resume)
+    saved = OmegaConf.load(check_resumable(folder))
+    assert isinstance(saved, DictConfig)
+    keys = [_key(o) for o in overrides if _key(o) != "task.resume" and o not in _earlier(folder)]
+    refused = [key for key in keys if key not in ANEW]
+    if refused:
+        raise ConfigError(
+            f"{', '.join(refused)} would make {folder} another run: start a new one with task.weights={folder}/checkpoints/"
+            f"last.ckpt, or resume with none but {', '.join(ANEW)}"
+        )
+    for key in keys:
+        OmegaConf.update(saved, key, OmegaConf.select(cfg, key), merge=False)
+    if (folder / "results.json").is_file() and not any(key in _LONGER for key in keys):
+        return None
+    saved.task.resume = str(folder)
+    return saved
+
+
+def check_resumable(folder: Path) -> Path:
+    """The configuration that the run in `folder` left."""
+    path = folder / ".hydra" / "config.yaml"
+    if not path.is_file():
+        raise ConfigError(f"{folder} holds no run: task.resume takes the folder that has .hydra/config.yaml and checkpoints/")
+    return path
+
+
+def _earlier(folder: Path) -> list[str]:
+    path = folder / ".hydra" / "overrides.yaml"
+    return [str(o) for o in OmegaConf.load(path)] if path.is_file() else []
+
+
+def _key(override: str) -> str:
+    return override.partition("=")[0].lstrip("+~")

@@ -1,0 +1,136 @@
+"""A run that was cut off anywhere and resumed ends as the one that was never stopped."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from omegaconf import OmegaConf
+
+from icnet.errors import ConfigError
+from icnet.tasks.resume import resumed_config
+from icnet.training.checkpoint import Checkpoints
+from icnet.training.metrics_file import read_rows, write_rows
+from tests.conftest import Run, compose_run
+
+STEPS = 8  # of 3 in an epoch, validated every 2
+SETTINGS = (
+    f"trainer.max_steps={STEPS}", "trainer.val_check_interval=2", "task.save_every_steps=1", "callbacks=ema",
+    "callbacks.ema.decay=0.5",
+)  # fmt: skip
+
+
+class _Killed(Exception):
+    pass
+
+
+@pytest.fixture
+def die_after(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """Make the process "die" right after the N-th write of last.ckpt."""
+    original = Checkpoints.save_last
+
+    def arm(writes: int) -> None:
+        count = 0
+
+        def save_then_die(self: Checkpoints, trainer: Any) -> None:
+            nonlocal count
+            original(self, trainer)
+            count += 1
+            if count == writes:
+                raise _Killed
+
+        monkeypatch.setattr(Checkpoints, "save_last", save_then_die)
+
+    yield arm
+
+
+def state_of(folder: Path) -> dict[str, Any]:
+    state: dict[str, Any] = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
+    return state
+
+
+def same(first: Any, second: Any) -> bool:
+    if isinstance(first, torch.Tensor):
+        return torch.equal(first, second)
+    if isinstance(first, dict):
+        return first.keys() == second.keys() and all(same(first[k], second[k]) for k in first)
+    if isinstance(first, list | tuple):
+        return len(first) == len(second) and all(same(a, b) for a, b in zip(first, second, strict=True))
+    return bool(first == second)
+
+
+
+
+@pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("writes", [1, 2, pytest.param(3, marks=pytest.mark.slow), 6])
+def test_a_run_killed_after_any_save_ends_in_the_same_weights(
+    run_icnet: Run, die_after: Any, monkeypatch: pytest.MonkeyPatch, writes: int, workers: int
+) -> None:
+    settings = (*SETTINGS, f"data.num_workers={workers}")
+    whole = run_icnet(*settings, folder="whole")
+    die_after(writes)
+    with pytest.raises(_Killed):
+        run_icnet(*settings, folder="cut")
+    monkeypatch.undo()
+    cut = run_icnet(*settings, f"task.resume={whole.parent / 'cut'}", folder="cut")
+
+    for part in ("state_dict", "current_model_state", "optimizer_states", "lr_schedulers"):
+        assert same(state_of(whole)[part], state_of(cut)[part]), part
+    assert (cut / "metrics.csv").read_text() == (whole / "metrics.csv").read_text()
+    scores = [json.loads((f / "results.json").read_text())["metrics"]["miou"] for f in (whole, cut)]
+    assert scores[0] == scores[1]
+
+
+def test_rows_of_the_metrics_file_survive_a_round_trip(tmp_path: Path) -> None:
+    rows = {2: {"epoch": 0.0, "train/loss": 0.123456789}, 4: {"epoch": 1.0, "val/miou": 0.5}}
+    write_rows(tmp_path / "metrics.csv", rows)
+    assert read_rows(tmp_path / "metrics.csv") == rows
+
+
+@pytest.fixture
+def earlier_run(tmp_path: Path) -> Path:
+    folder = tmp_path / "earlier"
+    config = compose_run(["data=camvid", "optimizer.lr=0.123"], folder)
+    (folder / ".hydra").mkdir()
+    OmegaConf.save(config, folder / ".hydra" / "config.yaml")
+    OmegaConf.save(OmegaConf.create(["data=camvid", "optimizer.lr=0.123"]), folder / ".hydra" / "overrides.yaml")
+    return folder
+
+
+def resume(folder: Path, *overrides: str) -> Any:
+    given = [f"task.resume={folder}", *overrides]
+    return resumed_config(compose_run(given, folder), given)
+
+
+def test_the_runs_own_configuration_counts(earlier_run: Path) -> None:
+    config = resume(earlier_run)
+    assert (config.optimizer.lr, config.data.name, config.task.resume) == (0.123, "camvid", str(earlier_run))
+
+
+def test_what_may_be_given_anew_is_taken(earlier_run: Path) -> None:
+    config = resume(earlier_run, "trainer.max_steps=77", "data.num_workers=3", "logger=wandb")
+    assert (config.trainer.max_steps, config.data.num_workers, list(config.logger)) == (77, 3, ["wandb"])
+
+
+def test_what_would_make_it_another_run_is_refused_by_name(earlier_run: Path) -> None:
+    with pytest.raises(ConfigError, match=r"optimizer\.lr, seed would make"):
+        resume(earlier_run, "optimizer.lr=0.5", "seed=3")
+
+
+def test_repeating_the_runs_own_settings_is_fine(earlier_run: Path) -> None:
+    assert resume(earlier_run, "data=camvid", "optimizer.lr=0.123").optimizer.lr == 0.123
+
+
+def test_a_finished_run_has_nothing_to_resume_unless_it_shall_be_longer(earlier_run: Path) -> None:
+    (earlier_run / "results.json").write_text("{}")
+    assert resume(earlier_run) is None
+    assert resume(earlier_run, "trainer.max_steps=99").trainer.max_steps == 99
+
+
+def test_a_folder_without_a_run_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="holds no run"):
+        resume(tmp_path)
