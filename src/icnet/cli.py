@@ -53,7 +53,9 @@ def run(cfg: DictConfig) -> None:
         if cfg.task.resume:
             resumed = resumed_config(cfg, list(HydraConfig.get().overrides.task))
             if resumed is None:
-                print(f"{cfg.task.resume} has finished: its results.json is there. Give trainer.max_steps to train longer")
+                print(
+                    f"{cfg.task.resume} has finished: its results.json is there. Give trainer.max_steps to train longer"
+                )
                 return
             cfg = resumed
         run_task(cfg)

@@ -47,6 +47,14 @@ class Model:
 
 
 @dataclass
+class Sweep:
+    """What conf/sweep explains."""
+
+    jobs: int
+    name: str | None
+
+
+@dataclass
 class Root:
     """The top of the configuration."""
 
@@ -60,6 +68,7 @@ class Root:
     trainer: Any
     callbacks: Any
     logger: Any
+    sweep: Sweep
     name: str
     seed: int
 

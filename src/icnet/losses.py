@@ -42,6 +42,9 @@ class CascadeLoss(nn.Module):
         self.ignore_index = ignore_index
         self.ohem = ohem
         self.align_corners = align_corners
+        for factor in class_weights or ():
+            if not (math.isfinite(factor) and factor >= 0):
+                raise ValueError(f"loss.class_weights has {factor}: the weight of a class is a number of at least 0")
         weights = None if class_weights is None else torch.as_tensor(list(class_weights), dtype=torch.float32)
         self.register_buffer("class_weights", weights, persistent=False)
 
@@ -62,7 +65,7 @@ class CascadeLoss(nn.Module):
             counted = counted & self.ohem.hard(logits, sampled, counted)
         share = counted.float()
         if weights is not None:
-            share = share * weights[sampled.clamp(max=len(weights) - 1)]
+            share = share * weights[sampled.clamp(0, len(weights) - 1)]
         return (pixels * counted).sum() / share.sum().clamp(min=torch.finfo(torch.float32).tiny)
 
 

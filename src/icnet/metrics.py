@@ -41,8 +41,12 @@ def count_pairs(label_map: Tensor, labels: Tensor, num_classes: int, ignore_inde
             f"predictions are {tuple(label_map.shape)}, labels {tuple(labels.shape)}: the shapes must agree"
         )
     valid = labels != ignore_index
-    pairs = labels[valid].to(torch.int64) * num_classes + label_map[valid].to(torch.int64)
-    return torch.bincount(pairs, minlength=num_classes**2).reshape(num_classes, num_classes)
+    pairs = torch.stack((labels[valid].to(torch.int64), label_map[valid].to(torch.int64)))
+    if pairs.numel() and (largest := int(pairs.max())) >= num_classes:
+        raise ValueError(
+            f"class {largest} is among the labels or predictions, but there are only {num_classes} classes"
+        )
+    return torch.bincount(pairs[0] * num_classes + pairs[1], minlength=num_classes**2).reshape(num_classes, num_classes)
 
 
 def iou_per_class(matrix: Tensor) -> Tensor:
@@ -76,8 +80,8 @@ def mean_accuracy(matrix: Tensor) -> float:
 
 def frequency_weighted_iou(matrix: Tensor) -> float:
     """IoU averaged with the share of each class among the labels as its weight."""
-    share = matrix.to(torch.float64).sum(1) / matrix.sum()
-    return float((share * iou_per_class(matrix)).nansum())
+    labelled = matrix.to(torch.float64).sum(1)
+    return float((labelled * iou_per_class(matrix)).nansum() / labelled.sum())
 
 
 def summarize(matrix: Tensor, names: Sequence[str]) -> dict[str, Any]:

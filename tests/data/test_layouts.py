@@ -135,11 +135,6 @@ def test_kitti_colours_are_road_other_and_ignored(tmp_path: Path) -> None:
     assert read_label(tmp_path / "um_road_000000.png", KITTI).tolist() == [[0, 1, 255]]
 
 
-def test_a_root_may_be_given_as_text(tmp_path: Path) -> None:
-    touch(tmp_path, "images/val/a.png", "labels/val/a.png")
-    assert len(FolderLayout(str(tmp_path)).samples("val")) == 1  # type: ignore[arg-type]
-
-
 def list_of(content: bytes | None) -> Callable[[Path], Layout]:
     def make(root: Path) -> Layout:
         touch(root, "i/a.png", "l/a.png")

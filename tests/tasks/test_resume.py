@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 import torch
 from omegaconf import OmegaConf
+from tests.conftest import Run, compose_run
 
 from icnet.errors import ConfigError
 from icnet.tasks.resume import resumed_config
 from icnet.training.checkpoint import Checkpoints
 from icnet.training.metrics_file import read_rows, write_rows
-from tests.conftest import Run, compose_run
 
 STEPS = 8  # of 3 in an epoch, validated every 2
 SETTINGS = (
@@ -45,7 +45,7 @@ def die_after(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
         monkeypatch.setattr(Checkpoints, "save_last", save_then_die)
 
-    yield arm
+    return arm
 
 
 def state_of(folder: Path) -> dict[str, Any]:
@@ -61,8 +61,6 @@ def same(first: Any, second: Any) -> bool:
     if isinstance(first, list | tuple):
         return len(first) == len(second) and all(same(a, b) for a, b in zip(first, second, strict=True))
     return bool(first == second)
-
-
 
 
 @pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.slow)])

@@ -143,7 +143,7 @@ def test_the_switches_of_training_train(run_icnet: Run, overrides: tuple[str, ..
 
 def test_validation_every_some_steps_is_logged_at_those_steps_and_at_the_end(run_icnet: Run) -> None:
     rows = rows_of(run_icnet("trainer.max_steps=5", "trainer.val_check_interval=2"))
-    assert [int(row["step"]) for row in rows if row["val/miou"]] == [1, 3, 4]
+    assert [int(row["step"]) for row in rows if row["val/miou"]] == [2, 4, 5]
 
 
 def test_more_images_in_a_step_than_there_are_is_named(run_icnet: Run) -> None:

@@ -17,6 +17,8 @@ from icnet.data.layouts import Sample
 from icnet.data.transforms import Augment
 from icnet.errors import DataError
 
+SMALLEST = 32  # rows and columns of a frame that the network reads
+
 
 class Frame(NamedTuple):
     """A frame, or a batch of them: image (..., H, W, 3) uint8, red first; label (..., H, W) uint8 train ids."""
@@ -51,6 +53,11 @@ class SegmentationDataset(Dataset[Frame]):
         image, label = read_pair(*self.samples[index], self.classes)
         if self.augment is not None:
             image, label = self.augment(image, label, (self.seed, epoch, index))
+        elif min(label.shape) < SMALLEST:
+            height, width = label.shape
+            raise DataError(
+                f"{self.samples[index].image} is {height}x{width}: ICNet needs at least 32x32; leave it out"
+            )
         return Frame(torch.from_numpy(image), torch.from_numpy(np.ascontiguousarray(label)))
 
 
@@ -114,6 +121,10 @@ class EvalSampler(Sampler[int]):
     """Every sample exactly once over all processes: no padding, the shares may differ by one."""
 
     def __init__(self, length: int, rank: int = 0, world_size: int = 1) -> None:
+        if length < world_size:
+            raise DataError(
+                f"the validation split has {length} images for {world_size} processes: lower trainer.devices"
+            )
         self.indices = range(rank, length, world_size)
 
     def __len__(self) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-import albumentations as A
 import cv2
 import numpy as np
 import torch
@@ -14,6 +13,7 @@ from torch.utils.data import Dataset
 
 from icnet.data.dataset import Draw
 from icnet.data.images import IMAGE_SUFFIXES, Pixels, read_image
+from icnet.data.transforms import build_picture_augment
 from icnet.errors import DataError
 
 _RESIZE = 256 / 224  # the usual margin around the centre crop
@@ -47,7 +47,7 @@ class ImageFolder(Dataset[Picture]):
             if path.suffix.lower() in IMAGE_SUFFIXES
         ]
         self.crop_size, self.train, self.seed = crop_size, train, seed
-        self.augment = A.Compose([A.RandomResizedCrop(size=(crop_size, crop_size)), A.HorizontalFlip(p=0.5)])
+        self.augment = build_picture_augment(crop_size)
 
     def __len__(self) -> int:
         return len(self.pictures)

@@ -15,6 +15,7 @@ from icnet.data.labels import ClassTable
 from icnet.errors import DataError
 
 Pixels = npt.NDArray[np.uint8]
+_PNG_BIT_DEPTH = 24
 _PNG_COLOR_TYPE = 25  # offset of this byte in a PNG file; 3 says that the pixels are places in a palette
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm")
 
@@ -49,7 +50,10 @@ def read_pair(image: Path, label: Path, classes: ClassTable) -> tuple[Pixels, Pi
 
 def write_image(path: Path, pixels: npt.NDArray[np.integer[Any]]) -> None:
     """Write (H, W) or (H, W, 3) red-first pixels, 8 or 16 bits, in the format of the suffix."""
-    done, data = cv2.imencode(path.suffix, pixels[:, :, ::-1] if pixels.ndim == 3 else pixels)
+    try:
+        done, data = cv2.imencode(path.suffix, pixels[:, :, ::-1] if pixels.ndim == 3 else pixels)
+    except cv2.error:
+        done = False
     if not done:
         raise DataError(f"{path} cannot be written: OpenCV has no encoder for {path.suffix!r}; use .png or .jpg")
     path.write_bytes(data.tobytes())
@@ -60,6 +64,8 @@ def _read_raw_label(path: Path) -> Pixels:
     if data[:4] == b"\x89PNG" and len(data) > _PNG_COLOR_TYPE and data[_PNG_COLOR_TYPE] == 3:
         return _palette_ids(path, data)
     pixels = _decode(path, data, cv2.IMREAD_UNCHANGED)
+    if data[:4] == b"\x89PNG" and data[_PNG_BIT_DEPTH] < 8:
+        pixels = pixels // (255 // (2 ** data[_PNG_BIT_DEPTH] - 1))  # OpenCV stretched 0..1, 0..3 or 0..15 to 0..255
     if pixels.dtype != np.uint8:
         if pixels.max() > 255:
             raise DataError(

@@ -35,12 +35,12 @@ class ClassTable:
         for field in ("names", "colors", "label_ids", "ignored_ids"):  # plain tuples, also from a YAML file
             value = getattr(self, field)
             if value is not None:
-                object.__setattr__(self, field, tuple(tuple(v) if field == "colors" else v for v in value))
+                object.__setattr__(self, field, tuple(tuple(v) if isinstance(v, (list, tuple)) else v for v in value))
         self._check()
 
     def _check(self) -> None:
-        if not self.names:
-            raise ConfigError("data.classes.names is empty: list at least two classes")
+        if len(self.names) < 2:
+            raise ConfigError(f"data.classes.names is {list(self.names)}: list at least two classes")
         if len(self.names) > IGNORE:
             raise ConfigError(f"data.classes has {len(self.names)} classes: label maps of 8 bits hold at most {IGNORE}")
         if len(set(self.names)) != len(self.names):
@@ -54,11 +54,15 @@ class ClassTable:
                     f"data.classes.{field} has {len(values)} entries for {len(self.names)} names: give one for each class"
                 )
         for name, color in zip(self.names, self.colors, strict=True):
-            if len(color) != 3 or not all(0 <= c <= 255 for c in color):
+            if not (isinstance(color, tuple) and len(color) == 3 and all(_is_byte(c) for c in color)):
+                shown = list(color) if isinstance(color, tuple) else color
                 raise ConfigError(
-                    f"data.classes.colors: {name} has {list(color)}; a colour is [red, green, blue] in 0..255"
+                    f"data.classes.colors: {name} has {shown}; a colour is [red, green, blue], whole numbers in 0..255"
                 )
-        clash = set(self.ids) & set(self.ignored_ids)
+        for field, ids in (("label_ids", self.ids), ("ignored_ids", self.ignored_ids)):
+            if wrong := [v for v in ids if not _is_byte(v)]:
+                raise ConfigError(f"data.classes.{field} has {wrong}: label files hold whole numbers in 0..255")
+        clash = set(self.ids) & {*self.ignored_ids, IGNORE}
         if clash or len(set(self.ids)) != len(self.ids):
             raise ConfigError(
                 f"data.classes: an id stands for two things ({sorted(clash) or list(self.ids)}): make them unique"
@@ -122,20 +126,41 @@ class ClassTable:
             )
         return translated.astype(np.uint8)
 
+    @cached_property
+    def _train_id_of_color(self) -> npt.NDArray[np.int16]:
+        """By red * 65536 + green * 256 + blue: 32 MB, made when the first label file of colours is read."""
+        if len(set(self.colors)) < len(self.colors):
+            raise ConfigError(
+                f"data.classes.colors gives {list(self.colors)}, one colour to several classes: label files of colours "
+                "cannot be read; make the colours unique, or use label files of ids"
+            )
+        table = np.full(1 << 24, _UNKNOWN, np.int16)
+        table[0] = IGNORE
+        table[_pack(np.asarray(self.colors))] = np.arange(len(self))
+        return table
+
     def from_colors(self, label: npt.NDArray[np.uint8], source: object) -> npt.NDArray[np.uint8]:
         """Translate a label map of colours (H, W, 3), red first, into train ids; black is ignored unless it is a class."""
-        keys = label.astype(np.int32) @ np.array([65536, 256, 1], np.int32)
-        known = {int(np.dot(c, (65536, 256, 1))): i for i, c in enumerate(self.colors)}
-        known.setdefault(0, IGNORE)
-        values, inverse = np.unique(keys, return_inverse=True)
-        unknown = [int(v) for v in values if int(v) not in known]
-        if unknown:
-            found = ", ".join(f"({v >> 16}, {v >> 8 & 255}, {v & 255})" for v in unknown[:5])
+        keys = _pack(label)
+        translated = self._train_id_of_color[keys]
+        if (translated == _UNKNOWN).any():
+            unknown = np.unique(keys[translated == _UNKNOWN])[:5].tolist()
+            found = ", ".join(f"({v >> 16}, {v >> 8 & 255}, {v & 255})" for v in unknown)
             raise DataError(
                 f"{source} has the colour {found}, which no class has: add it to data.classes.colors, "
                 "and make sure that the label images were never saved as JPEG or resized with blending"
             )
-        return np.array([known[int(v)] for v in values], np.uint8)[inverse].reshape(keys.shape)
+        return translated.astype(np.uint8)
+
+
+def _pack(colors: npt.NDArray[Any]) -> npt.NDArray[np.int32]:
+    """(..., 3) colours as single numbers."""
+    red, green, blue = (colors[..., channel].astype(np.int32) for channel in range(3))
+    return (red << 16) | (green << 8) | blue
+
+
+def _is_byte(value: object) -> bool:
+    return isinstance(value, int) and 0 <= value <= 255
 
 
 def _ranges(values: Sequence[int]) -> str:

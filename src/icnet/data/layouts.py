@@ -21,13 +21,15 @@ class Sample(NamedTuple):
 class Layout(Protocol):
     """A data set on disk."""
 
-    root: Path
+    @property
+    def root(self) -> Path:
+        """Its folder."""
 
     def samples(self, split: str) -> list[Sample]:
         """The frames of a split, sorted by name; DataError names the first file that is missing."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class CityscapesLayout:
     """root/leftImg8bit/SPLIT/CITY/*_leftImg8bit.png with root/gtFine/SPLIT/CITY/*_gtFine_labelIds.png.
 
@@ -38,54 +40,60 @@ class CityscapesLayout:
     root: Path
 
     def samples(self, split: str) -> list[Sample]:
-        self.root = Path(self.root)
         folder = self.root / "leftImg8bit" / split
         _check_folder(self.root, folder, "Cityscapes", "data=cityscapes")
         images = sorted(folder.glob("*/*_leftImg8bit.*"))
-        return _not_empty([Sample(i, self._label(i)) for i in images if i.suffix in IMAGE_SUFFIXES], folder)
+        return _not_empty([Sample(i, self._label(i)) for i in images if is_image(i)], folder)
 
     def _label(self, image: Path) -> Path:
         split, city = image.parts[-3:-1]
         stem = image.stem.removesuffix("_leftImg8bit")
         candidates = [
             self.root / kind / split / city / f"{stem}_{kind}_{ids}.png"
-            for kind in ("gtFine", "gtCoarse")
+            for kind in self._kinds(split)
             for ids in ("labelIds", "labelTrainIds")
         ]
         return _first_that_exists(image, candidates)
 
+    def _kinds(self, split: str) -> list[str]:
+        """Coarse labels never stand in for a fine one that is missing: a score on them is not the benchmark's."""
+        only_coarse = (self.root / "gtCoarse" / split).is_dir() and not (self.root / "gtFine" / split).is_dir()
+        return ["gtCoarse"] if only_coarse else ["gtFine"]
 
-@dataclass
+
+@dataclass(frozen=True)
 class FolderLayout:
     """root/images/SPLIT/NAME.(jpg or png) with root/labels/SPLIT/NAME.png; subfolders are followed."""
 
     root: Path
 
     def samples(self, split: str) -> list[Sample]:
-        self.root = Path(self.root)
         folder = self.root / "images" / split
         _check_folder(self.root, folder, "images and labels", "data=folder")
         labels = self.root / "labels" / split
-        images = sorted(p for p in folder.rglob("*") if p.suffix.lower() in IMAGE_SUFFIXES)
+        images = sorted(p for p in folder.rglob("*") if is_image(p))
         found = [Sample(i, _first_that_exists(i, [labels / i.relative_to(folder).with_suffix(".png")])) for i in images]
         return _not_empty(found, folder)
 
 
-@dataclass
+@dataclass(frozen=True)
 class ListLayout:
     """root/SPLIT.list: a line is `IMAGE LABEL`, separated by a tab or a space, relative to root (PaddlePaddle's form)."""
 
     root: Path
 
     def samples(self, split: str) -> list[Sample]:
-        self.root = Path(self.root)
         path = self.root / f"{split}.list"
         if not path.is_file():
             _check_folder(self.root, path, "list files", "data=list")
         return _not_empty(list(self._lines(path)), path)
 
     def _lines(self, path: Path) -> Iterator[Sample]:
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        try:
+            lines = path.read_text(encoding="utf-8-sig").splitlines()
+        except UnicodeDecodeError as error:
+            raise DataError(f"{path} is not text in UTF-8 (byte {error.start}): save it in that encoding") from error
+        for number, line in enumerate(lines, 1):
             if not line.strip() or line.startswith("#"):
                 continue
             parts = line.split("\t") if "\t" in line else line.split()
@@ -100,7 +108,7 @@ class ListLayout:
             yield Sample(image, _first_that_exists(image, [label]))
 
 
-@dataclass
+@dataclass(frozen=True)
 class KittiRoadLayout:
     """root/training/image_2/um_000000.png with root/training/gt_image_2/um_road_000000.png (or um_lane_000000.png).
 
@@ -110,7 +118,6 @@ class KittiRoadLayout:
     root: Path
 
     def samples(self, split: str) -> list[Sample]:
-        self.root = Path(self.root)
         folder = self.root / "training" / "image_2"
         _check_folder(self.root, folder, "KITTI road", "data=kitti_road")
         if split != "train":
@@ -124,6 +131,11 @@ class KittiRoadLayout:
         kind, _, number = image.name.partition("_")
         folder = self.root / "training" / "gt_image_2"
         return _first_that_exists(image, [folder / f"{kind}_{what}_{number}" for what in ("road", "lane")])
+
+
+def is_image(path: Path) -> bool:
+    """By the name; macOS leaves ._NAME files beside the real ones."""
+    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
 
 
 def _check_folder(root: Path, expected: Path, what: str, option: str) -> None:

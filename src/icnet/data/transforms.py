@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -51,13 +52,15 @@ class Augment:
         saturation: float = 0.0,
         hue: float = 0.0,
     ) -> None:
-        if len(crop_size) != 2 or min(crop_size) < 32:
-            raise ConfigError(f"data.crop_size is {list(crop_size)}: give [height, width], each at least 32")
-        if len(scale) != 2 or not 0 < scale[0] <= scale[1]:
-            raise ConfigError(f"data.augment.scale is {list(scale)}: give [smallest, largest], both above 0")
-        self.crop_size = (int(crop_size[0]), int(crop_size[1]))
-        self.scale = (float(scale[0]), float(scale[1]))
+        self.crop_size = _read_crop_size(crop_size)
+        self.scale = _read_scale(scale)
+        if base is not None and base < 1:
+            raise ConfigError(f"data.augment.base is {base}: give the length of the shorter side in pixels, or null")
         self.base = base
+        limits = {"flip": 1.0, "brightness": math.inf, "contrast": math.inf, "saturation": math.inf, "hue": 0.5}
+        for name, value in zip(limits, (flip, brightness, contrast, saturation, hue), strict=True):
+            if not 0 <= value <= limits[name]:
+                raise ConfigError(f"data.augment.{name} is {value}: give a number in 0..{limits[name]}")
         steps: list[A.BasicTransform] = [A.HorizontalFlip(p=flip)]
         if max(brightness, contrast, saturation, hue) > 0:
             steps.append(A.ColorJitter(brightness=brightness, contrast=contrast, saturation=saturation, hue=hue, p=1.0))
@@ -80,6 +83,25 @@ class Augment:
             _cut(image, window, self.crop_size, cv2.INTER_LINEAR, FILL),
             _cut(label, window, self.crop_size, cv2.INTER_NEAREST_EXACT, (IGNORE,)),
         )
+
+
+def build_picture_augment(side: int) -> A.Compose:
+    """ImageNet's: a random crop of 8 to 100 % of the area, scaled to side x side, and a flip (Szegedy et al., 2015)."""
+    return A.Compose([A.RandomResizedCrop(size=(side, side)), A.HorizontalFlip(p=0.5)])
+
+
+def _read_crop_size(size: Sequence[int]) -> tuple[int, int]:
+    if not isinstance(size, Sequence) or len(size) != 2 or not all(isinstance(n, int) and n >= 32 for n in size):
+        shown = list(size) if isinstance(size, Sequence) else size
+        raise ConfigError(f"data.crop_size is {shown}: give [height, width], whole numbers of at least 32")
+    return size[0], size[1]
+
+
+def _read_scale(scale: Sequence[float]) -> tuple[float, float]:
+    if not isinstance(scale, Sequence) or len(scale) != 2 or not 0 < scale[0] <= scale[1] < math.inf:
+        shown = list(scale) if isinstance(scale, Sequence) else scale
+        raise ConfigError(f"data.augment.scale is {shown}: give [smallest, largest], both above 0")
+    return float(scale[0]), float(scale[1])
 
 
 def draw_window(

@@ -50,7 +50,9 @@ class ICNet(nn.Module):
     ) -> None:
         super().__init__()
         sub2, conv5 = backbone.out_channels
-        fused = fusion_channels or 4 * backbone.base
+        fused = 4 * backbone.base if fusion_channels is None else fusion_channels
+        if fused < 1 or num_classes < 1:
+            raise ValueError(f"fusion_channels is {fused}, num_classes {num_classes}: at least 1 each")
         branch = branch_channels or (max(fused // 4, 1), max(fused // 4, 1), max(fused // 2, 1))
         pooled = pooled_channels or max(conv5 // 4, 1)
         self.architecture: dict[str, Any] = {
@@ -77,6 +79,10 @@ class ICNet(nn.Module):
         self.guide24 = nn.Conv2d(fused, num_classes, 1)
         self.classifier = nn.Conv2d(fused, num_classes, 1)
         init_weights(self)
+        for head in (self.guide4, self.guide24, self.classifier):
+            nn.init.normal_(
+                head.weight, std=0.01
+            )  # no class is preferred at first: the loss starts at that of guessing
 
     @classmethod
     def from_spec(cls, architecture: Mapping[str, Any]) -> ICNet:
@@ -115,12 +121,7 @@ class ICNet(nn.Module):
 
     def trunk(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Images -> features of the half branch (stride 16) and of the quarter branch (stride 32, pooled)."""
-        size = size_of(images)
-        if min(size) < SMALLEST_INFERENCE:
-            raise ValueError(f"images are {size[0]}x{size[1]}: ICNet needs at least 32x32")
-        sub2 = self.backbone.head(self.resize(images, half(size)))
-        sub4 = self.backbone.tail(self.resize(sub2, half(size_of(sub2))))
-        return sub2, self.ppm(sub4)
+        return run_trunk(images, self.backbone, self.ppm, self.resize)
 
     def classify(self, sub24: Tensor, images: Tensor) -> Tensor:
         """Fuse the full-image branch and classify: logits at ceil(H/4).
@@ -151,18 +152,29 @@ class ICNet(nn.Module):
 
 
 class EarlyExit(nn.Module):
-    """The part of an ICNet that its exit at `stage` needs; the parts are shared, not copied."""
+    """The part of an ICNet that its exit at "sub4" or "sub24" needs; the parts are shared, not copied."""
 
     def __init__(self, net: ICNet, stage: str) -> None:
         super().__init__()
-        self.net, self.stage = net, stage
+        self.resize, self.backbone, self.ppm = net.resize, net.backbone, net.ppm
+        self.cff24 = net.cff24 if stage == "sub24" else None
+        self.head = net.guide24 if stage == "sub24" else net.guide4
 
     def forward(self, images: Tensor) -> Tensor:
         """(N, 3, H, W) normalised images -> (N, classes, H, W) logits of this stage."""
-        sub2, sub4 = self.net.trunk(images)
-        if self.stage == "sub4":
-            return self.net.enlarge(self.net.guidance4(sub4, images), size_of(images))
-        return self.net.enlarge(self.net.guidance24(self.net.cff24(sub4, sub2), images), size_of(images))
+        sub2, sub4 = run_trunk(images, self.backbone, self.ppm, self.resize)
+        features, stride = (sub4, 16) if self.cff24 is None else (self.cff24(sub4, sub2), 8)
+        return self.resize(self.resize(self.head(features), stage_size(images, stride)), size_of(images))
+
+
+def run_trunk(images: Tensor, backbone: Backbone, ppm: PyramidPooling, resize: Resize) -> tuple[Tensor, Tensor]:
+    """Images -> features of the half branch (stride 16) and of the quarter branch (stride 32, pooled)."""
+    size = size_of(images)
+    if min(size) < SMALLEST_INFERENCE:
+        raise ValueError(f"images are {size[0]}x{size[1]}: ICNet needs at least 32x32")
+    sub2 = backbone.head(resize(images, half(size)))
+    sub4 = backbone.tail(resize(sub2, half(size_of(sub2))))
+    return sub2, ppm(sub4)
 
 
 def init_weights(net: nn.Module) -> None:

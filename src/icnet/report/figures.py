@@ -46,6 +46,7 @@ _CAPTIONS = {
         "Shares below one half of a per cent have no number; shades follow the square root, so that small ones show.",
         wide=True,
     ),
+    "sweep": _Caption("Swept settings", "Mean intersection over union on the validation images, for each choice."),
 }
 
 

@@ -30,6 +30,13 @@ def cards(run: Run) -> Html:
     return tag("dl", join(drawn), class_="cards") if drawn else EMPTY
 
 
+def card(name: str, value: str, unit: str, note: str) -> Html:
+    """One headline number, for the list `cards`."""
+    number = text(value) + (tag("small", text(unit)) if unit else "")
+    below = tag("dd", text(note), class_="note") if note else ""
+    return tag("div", tag("dt", text(name)) + tag("dd", number, class_="number") + below)
+
+
 def classes(run: Run) -> Html:
     """Every class with its colour and its IoU, in the order of the data set."""
     head = "<thead><tr><th>Class</th><th>IoU, %</th><th><span>of the best possible</span></th></tr></thead>"
@@ -64,23 +71,17 @@ def _cards(run: Run) -> Iterator[Html]:
     metrics, protocol = run.metrics, run.protocol
     if is_number(metrics.get("miou")):
         counted = sum(is_number(value) for value in run.iou.values())
-        yield _card("mIoU", percent(metrics["miou"]), "%", f"mean over {counted} classes" if counted else "")
+        yield card("mIoU", percent(metrics["miou"]), "%", f"mean over {counted} classes" if counted else "")
     if is_number(metrics.get("pixel_accuracy")):
-        yield _card("Pixel accuracy", percent(metrics["pixel_accuracy"]), "%", "of the labelled pixels")
+        yield card("Pixel accuracy", percent(metrics["pixel_accuracy"]), "%", "of the labelled pixels")
     if is_number(metrics.get("image_ms")):
         fps = f"{1000 / metrics['image_ms']:.0f} images a second" if metrics["image_ms"] > 0 else ""
-        yield _card("Time per image", f"{metrics['image_ms']:.3g}", "ms", fps)
+        yield card("Time per image", f"{metrics['image_ms']:.3g}", "ms", fps)
     if is_number(protocol.get("images")):
         split = protocol.get("split")
-        yield _card(
+        yield card(
             "Images validated", f"{protocol['images']:,}", "", f"split {split}" if isinstance(split, str) else ""
         )
-
-
-def _card(name: str, value: str, unit: str, note: str) -> Html:
-    number = text(value) + (tag("small", text(unit)) if unit else "")
-    below = tag("dd", text(note), class_="note") if note else ""
-    return tag("div", tag("dt", text(name)) + tag("dd", number, class_="number") + below)
 
 
 def _class_row(name: str, iou: float | None, color: tuple[int, int, int]) -> Html:

@@ -49,7 +49,9 @@ def quote(value: str) -> str:
     return "'" + re.sub(r"(\\+)$", r"\1\1", escaped) + "'"
 
 
-def build_environment(inherited: Mapping[str, str], *, threads: int | None, gpus: Sequence[str] | None) -> dict[str, str]:
+def build_environment(
+    inherited: Mapping[str, str], *, threads: int | None, gpus: Sequence[str] | None
+) -> dict[str, str]:
     """The variables of a job. threads, gpus: its share of the machine; None leaves that as it is."""
     environment = {name: value for name, value in inherited.items() if name not in _RANK_VARIABLES}
     environment["HYDRA_FULL_ERROR"] = "1"  # its last line is the error

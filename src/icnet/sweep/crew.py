@@ -9,16 +9,17 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 
 from icnet.sweep.ledger import Job, Ledger, read_metrics
-from icnet.sweep.plan import move_aside, next_step
+from icnet.sweep.plan import Step, move_aside, next_step
 from icnet.sweep.process import JobProcess, outcome
-from icnet.sweep.summary import describe_change
+from icnet.sweep.summary import say_job
 
 log = logging.getLogger(__name__)
 
-Start = Callable[[Job], JobProcess]
+Start = Callable[[Job, Step], JobProcess]
 _LOOK_S = 0.1  # how often the jobs are looked at
 _GRACE_S = 30.0  # what a job that was told to stop has to save itself
 
@@ -28,15 +29,17 @@ class Stop:
 
     def __init__(self) -> None:
         self.received: signal.Signals | None = None
+        self.insists = False  # it came again: wait no longer
 
     def __call__(self, number: int, _: FrameType | None) -> None:
+        self.insists = self.received is not None
         self.received = signal.Signals(number)
 
 
 class Crew:
-    """Up to `slots` jobs at a time. start: makes the process of a job; ended: told of each job that has ended."""
+    """Up to `slots` jobs at a time. start: makes the process of a job; ended: told the number of each job that has ended."""
 
-    def __init__(self, ledger: Ledger, slots: int, start: Start, ended: Callable[[Job], None]) -> None:
+    def __init__(self, ledger: Ledger, slots: int, start: Start, ended: Callable[[int], None]) -> None:
         self._ledger, self._slots, self._start, self._ended = ledger, slots, start, ended
         self._running: list[JobProcess] = []
 
@@ -51,41 +54,44 @@ class Crew:
                     time.sleep(_LOOK_S)
                     self._collect(stopping=False)
                 if stop.received is not None:
-                    self._stop(stop.received)
+                    self._stop(stop)
+                    raise SystemExit(128 + stop.received)
             finally:
                 for process in self._running:
                     process.kill()
 
     def _begin(self, job: Job) -> None:
-        if next_step(job) == "start":
+        step = next_step(job)
+        if step == "start":
             move_aside(job)
-        log.info(describe_change(job, next_step(job)))
-        self._running.append(self._start(job))
-        self._ledger.change(job.number, state="running", error=None)
+        self._say(self._ledger.change(job.number, state="running", error=None))
+        self._running.append(self._start(job, step))
 
     def _collect(self, *, stopping: bool) -> None:
         """Note the jobs that have ended."""
         for process in [p for p in self._running if p.poll() is not None]:
             self._running.remove(process)
             state, error = outcome(process.job, process.poll() or 0, process.last_line(), stopping=stopping)
-            metrics = read_metrics(process.job.path) if state == "done" else None
+            metrics = read_metrics(Path(process.job.folder)) if state == "done" else None
             seconds = process.seconds
             job = self._ledger.change(process.job.number, state=state, error=error, metrics=metrics, seconds=seconds)
-            log.info(describe_change(job))
-            self._ended(job)
+            self._say(job)
+            self._ended(job.number)
 
-    def _stop(self, number: signal.Signals) -> None:
-        log.info("%s: the jobs save themselves, for %d s at most", number.name, _GRACE_S)
+    def _stop(self, stop: Stop) -> None:
+        log.info("Stopping: the running jobs get %d s to save themselves; once more ends them at once", _GRACE_S)
         for process in self._running:
             process.send(signal.SIGTERM)
         deadline = time.monotonic() + _GRACE_S
-        while self._running and time.monotonic() < deadline:
+        while self._running and time.monotonic() < deadline and not stop.insists:
             time.sleep(_LOOK_S)
             self._collect(stopping=True)
         for process in self._running:
             process.kill()
         self._collect(stopping=True)
-        raise SystemExit(128 + number)
+
+    def _say(self, job: Job) -> None:
+        log.info(say_job(job, list(self._ledger.jobs.values())))
 
 
 @contextmanager

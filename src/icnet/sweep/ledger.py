@@ -83,7 +83,10 @@ def read_ledger(folder: Path) -> Ledger:
     try:
         rows = json.loads(path.read_text(encoding="utf-8"))["jobs"]
         known = {f.name for f in fields(Job)}
-        jobs = [Job(**{**{k: v for k, v in row.items() if k in known}, "overrides": tuple(row["overrides"])}) for row in rows]
+        jobs = [
+            Job(**{**{k: v for k, v in row.items() if k in known}, "overrides": tuple(row["overrides"])})
+            for row in rows
+        ]
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror}): check its permissions") from error
     except (ValueError, KeyError, TypeError) as error:

@@ -44,7 +44,7 @@ def build(node: DictConfig, **objects: Any) -> Any:
         if isinstance(error.__cause__, (TypeError, ValueError)):
             raise ConfigError(f"{_place(node)}: {error.__cause__}") from error
         raise
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
         raise ConfigError(f"{_place(node)}: {error}") from error
 
 
@@ -54,7 +54,11 @@ def _place(node: DictConfig) -> str:
 
 def build_network(cfg: DictConfig, classes: ClassTable) -> tuple[ICNet, Loaded]:
     """The network of the configuration, with the weights that it names."""
-    net = ICNet(build_backbone(cfg), len(classes), cfg.model.fusion_channels, cfg.model.align_corners)
+    backbone = build_backbone(cfg)
+    try:
+        net = ICNet(backbone, len(classes), cfg.model.fusion_channels, cfg.model.align_corners)
+    except ValueError as error:
+        raise ConfigError(f"model: {error}") from error
     loaded = Loaded(frozenset(), ())
     if cfg.model.backbone.weights:
         loaded = load_backbone(net, cfg.model.backbone.weights)

@@ -11,7 +11,7 @@ import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig
 
-from icnet.errors import ICNetError
+from icnet.errors import ConfigError, ICNetError
 from icnet.tasks.build import build
 from icnet.training.callbacks import ValidateAtTheEnd
 from icnet.training.checkpoint import AtomicCheckpointIO, Checkpoints
@@ -26,11 +26,11 @@ _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 
 def build_trainer(cfg: DictConfig, folder: Path, monitor: str) -> pl.Trainer:
     """Lightning's Trainer with our checkpoints, callbacks and loggers; `monitor` decides which checkpoint is best."""
-    checkpoints = Checkpoints(
-        folder / "checkpoints", monitor, cfg.task.save_every_steps, cfg.task.save_every_minutes
-    )
+    checkpoints = Checkpoints(folder / "checkpoints", monitor, cfg.task.save_every_steps, cfg.task.save_every_minutes)
     callbacks = [build(c) for c in cfg.callbacks.values()]  # in this order: a row is written before its checkpoint is
     callbacks += [ValidateAtTheEnd(), MetricsFile(folder / "metrics.csv"), checkpoints, SaveOnSignal(checkpoints)]
+    if (cfg.trainer.max_steps or -1) < 0 and (cfg.trainer.max_epochs or -1) < 0:
+        raise ConfigError("the run has no end: give trainer.max_steps or trainer.max_epochs")
     counts_steps = isinstance(cfg.trainer.val_check_interval, int)
     trainer: pl.Trainer = build(
         cfg.trainer,
@@ -73,7 +73,9 @@ def fit(cfg: DictConfig, trainer: pl.Trainer, module: pl.LightningModule, data: 
 
 
 def start(seed: int) -> None:
-    """Seed everything; keep Lightning's advertisements and notes that no user can act on off the screen."""
+    """Seed everything (0 or more); keep Lightning's advertisements and notes that no user can act on off the screen."""
+    if seed < 0:
+        raise ConfigError(f"seed is {seed}: give 0 or more")
     pl.seed_everything(seed, workers=True, verbose=False)
     logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
     for text in (
@@ -81,5 +83,7 @@ def start(seed: int) -> None:
         ".*Checkpoint directory.*",
         ".*isinstance.treespec.*",
         ".*LeafSpec.*",
+        ".*self.log.*sync_dist=True.*",
+        ".*strides do not match bucket view.*",
     ):
         warnings.filterwarnings("ignore", text)

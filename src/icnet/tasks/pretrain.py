@@ -37,7 +37,7 @@ def pretrain(cfg: DictConfig) -> None:
     trainer = build_trainer(cfg, folder, monitor="val/accuracy")
     fit(cfg, trainer, module, data, (data.crop_size, data.crop_size))
     best = folder / "checkpoints" / "best.ckpt"
-    scores = trainer.validate(module, datamodule=data, ckpt_path=str(best), verbose=False)[0]
+    scores = trainer.validate(module, datamodule=data, ckpt_path=str(best), verbose=False, weights_only=True)[0]
     metrics = {name.removeprefix("val/"): float(value) for name, value in scores.items()}
     protocol = {
         "data": data.name,

@@ -42,7 +42,9 @@ def check_resumable(folder: Path) -> Path:
     """The configuration that the run in `folder` left."""
     path = folder / ".hydra" / "config.yaml"
     if not path.is_file():
-        raise ConfigError(f"{folder} holds no run: task.resume takes the folder that has .hydra/config.yaml and checkpoints/")
+        raise ConfigError(
+            f"{folder} holds no run: task.resume takes the folder that has .hydra/config.yaml and checkpoints/"
+        )
     return path
 
 

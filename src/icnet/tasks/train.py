@@ -93,7 +93,7 @@ def score(
             "training ended before its first validation: train longer or set trainer.val_check_interval lower"
         )
     module.net.load_state_dict(read_checkpoint(best).state)
-    trainer.validate(module, datamodule=data, verbose=False)
+    trainer.validate(module, datamodule=data, verbose=False, weights_only=True)
     return summarize(module.matrix, data.classes.names), module.matrix
 
 

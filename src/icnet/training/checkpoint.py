@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import time
@@ -36,11 +37,11 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
 def _unwritable(target: Path, part: Path, error: Exception) -> ICNetError:
     """Clean up and say what is wrong; a folder that cannot be written cannot be cleaned either."""
-    try:
+    with contextlib.suppress(OSError):
         part.unlink(missing_ok=True)
-    except OSError:
-        pass
-    return ICNetError(f"{target} cannot be written ({error}): free the disk or check permissions; what was there is whole")
+    return ICNetError(
+        f"{target} cannot be written ({error}): free the disk or check permissions; what was there is whole"
+    )
 
 
 class Checkpoints(Callback):

@@ -17,6 +17,7 @@ from icnet.data.labels import ClassTable
 from icnet.data.layouts import Layout, Sample
 from icnet.data.transforms import Augment
 from icnet.errors import ConfigError, DataError
+from icnet.model.icnet import SMALLEST_TRAINING
 from icnet.model.preprocess import IMAGENET_MEAN, IMAGENET_STD
 
 
@@ -51,7 +52,7 @@ class SegmentationDataModule(ResumableDataModule):
     classes: what the labels mean.
     augment: crop_size -> Augment.
     crop_size: (height, width) of a training sample.
-    batch_size: per device. eval_batch_size: 1 unless all frames have one size.
+    batch_size: per device, in training; validation takes one frame after the other, as they may differ in size.
     num_workers: processes that load; None chooses from the machine.
     train_split, val_split: one split or several.
     val_fraction: this share of the training split (0..1), drawn with a fixed seed, is set aside and validated on instead
@@ -70,7 +71,6 @@ class SegmentationDataModule(ResumableDataModule):
         augment: Callable[[Sequence[int]], Augment],
         crop_size: Sequence[int],
         batch_size: int,
-        eval_batch_size: int = 1,
         num_workers: int | None = None,
         train_split: str | Sequence[str] = "train",
         val_split: str | Sequence[str] = "val",
@@ -81,16 +81,17 @@ class SegmentationDataModule(ResumableDataModule):
         std: Sequence[float] = IMAGENET_STD,
     ) -> None:
         super().__init__()
-        if batch_size < 1 or eval_batch_size < 1:
+        check_loading(batch_size, num_workers)
+        if batch_size == 1 and min(crop_size) < SMALLEST_TRAINING:
             raise ConfigError(
-                f"data.batch_size is {batch_size}, data.eval_batch_size {eval_batch_size}: at least 1 each"
+                f"data.crop_size is {list(crop_size)}: with data.batch_size=1 each side must be at least 64"
             )
         if val_fraction is not None and not 0 < val_fraction < 1:
             raise ConfigError(f"data.val_fraction is {val_fraction}: give a share between 0 and 1, e.g. 0.2")
         self.name, self.root, self.classes = name, Path(root), classes
         self.layout = layout(self.root)
         self.augment = augment(crop_size)
-        self.batch_size, self.eval_batch_size, self.num_workers = batch_size, eval_batch_size, num_workers
+        self.batch_size, self.num_workers = batch_size, num_workers
         self.train_split, self.val_split = _splits(train_split), _splits(val_split)
         self.val_fraction, self.seed = val_fraction, seed
         self.prepare, self.mean, self.std = prepare, mean, std
@@ -117,7 +118,15 @@ class SegmentationDataModule(ResumableDataModule):
 
     def val_dataloader(self) -> DataLoader[Frame]:
         sampler = EvalSampler(len(self.val_set), *place_of(self.trainer))
-        return build_loader(self.val_set, sampler, self.eval_batch_size, self.num_workers, self.trainer)
+        return build_loader(self.val_set, sampler, 1, self.num_workers, self.trainer)
+
+
+def check_loading(batch_size: int, num_workers: int | None) -> None:
+    """Refuse settings of loaders that cannot be."""
+    if batch_size < 1:
+        raise ConfigError(f"data.batch_size is {batch_size}: at least 1")
+    if num_workers is not None and num_workers < 0:
+        raise ConfigError(f"data.num_workers is {num_workers}: 0 loads in the process itself, null chooses")
 
 
 def place_of(trainer: pl.Trainer | None) -> tuple[int, int]:

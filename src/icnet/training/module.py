@@ -71,7 +71,7 @@ class SegmentationModule(pl.LightningModule):
         logits = self._cascade(self.normalize(batch.image))
         label_map = self.net.enlarge(logits.sub124, size_of(batch.label)).argmax(dim=1)
         self.confusion.update(label_map, batch.label)
-        fitting = self.trainer.state.fn == TrainerFn.FITTING
+        fitting = self.trainer.state.fn == TrainerFn.FITTING and bool(self.trainer.loggers)
         loss = self.loss(logits, batch.label)["total"]
         self.log("val/loss", loss, batch_size=len(batch.label), sync_dist=True, logger=fitting)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from torch import nn
@@ -26,6 +27,9 @@ def sgd(
     loaded: names of the parameters that come from a file.
     new_layers_multiple: factor on the rate of all others (mmsegmentation and others use 10); 1 where nothing was loaded.
     """
+    _check_ranges("optimizer", momentum=(momentum, 0, 1))
+    if nesterov and momentum == 0:
+        raise ConfigError("optimizer.nesterov needs a momentum: optimizer.momentum is 0; 0.9 is usual")
     groups = parameter_groups(net, loaded, lr, weight_decay, new_layers_multiple)
     return SGD(groups, lr=lr, momentum=momentum, nesterov=nesterov)
 
@@ -40,6 +44,8 @@ def adamw(
     new_layers_multiple: float = 1.0,
 ) -> AdamW:
     """AdamW (Loshchilov and Hutter, 2019) with the same groups as `sgd`."""
+    if len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):
+        raise ConfigError(f"optimizer.betas is {list(betas)}: give two numbers of at least 0 and below 1")
     groups = parameter_groups(net, loaded, lr, weight_decay, new_layers_multiple)
     return AdamW(groups, lr=lr, betas=(betas[0], betas[1]))
 
@@ -48,10 +54,14 @@ def parameter_groups(
     net: nn.Module, loaded: frozenset[str], lr: float, weight_decay: float, new_layers_multiple: float
 ) -> list[dict[str, Any]]:
     """Split parameters by whether they decay (weights of convolutions and of the linear classifier) and whether they are
-    new. Empty groups are left out."""
-    for name, value in (("lr", lr), ("weight_decay", weight_decay), ("new_layers_multiple", new_layers_multiple)):
-        if not value >= 0:
-            raise ConfigError(f"optimizer.{name} is {value}: it must be at least 0")
+    new. Loaded ones come first: the log shows the rate of the first group. Empty groups are left out."""
+    top = sys.float_info.max
+    _check_ranges(
+        "optimizer",
+        lr=(lr, 0, top),
+        weight_decay=(weight_decay, 0, top),
+        new_layers_multiple=(new_layers_multiple, 0, top),
+    )
     decaying = {
         f"{name}.weight" if name else "weight"
         for name, m in net.named_modules()
@@ -67,7 +77,7 @@ def parameter_groups(
             "lr": lr * (new_layers_multiple if is_new else 1.0),
             "weight_decay": weight_decay if decays else 0.0,
         }
-        for (decays, is_new), parameters in sorted(groups.items(), key=lambda item: item[0], reverse=True)
+        for (decays, is_new), parameters in sorted(groups.items(), key=lambda item: (item[0][1], not item[0][0]))
     ]
 
 
@@ -78,6 +88,12 @@ def poly(
 
     warmup_from: share of the rate at which the warm-up starts.
     """
+    _check_ranges(
+        "scheduler",
+        power=(power, 0, sys.float_info.max),
+        warmup_steps=(warmup_steps, 0, sys.maxsize),
+        warmup_from=(warmup_from, 0, 1),
+    )
     if warmup_steps >= total_steps:
         raise ConfigError(
             f"scheduler.warmup_steps is {warmup_steps}, but the run has {total_steps} steps: warm up for fewer"
@@ -88,3 +104,11 @@ def poly(
         return float(warm * (1 - min(step, total_steps) / total_steps) ** power)
 
     return LambdaLR(optimizer, factor)
+
+
+def _check_ranges(group: str, **settings: tuple[float, float, float]) -> None:
+    """settings: name = (value, smallest, largest)."""
+    for name, (value, low, high) in settings.items():
+        if not low <= value <= high:
+            limit = "a finite number of at least 0" if high > 1 else f"a number in {low}..{high}"
+            raise ConfigError(f"{group}.{name} is {value}: give {limit}")

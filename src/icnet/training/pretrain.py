@@ -15,7 +15,7 @@ from icnet.data.imagenet import ImageFolder, Picture
 from icnet.errors import DataError
 from icnet.model.classifier import BackboneClassifier
 from icnet.model.preprocess import Normalize
-from icnet.training.datamodule import ResumableDataModule, build_loader, place_of
+from icnet.training.datamodule import ResumableDataModule, build_loader, check_loading, place_of
 from icnet.training.module import OptimizerFactory, SchedulerFactory
 
 
@@ -35,6 +35,7 @@ class ImageNetDataModule(ResumableDataModule):
         seed: int = 0,
     ) -> None:
         super().__init__()
+        check_loading(batch_size, num_workers)
         self.name, self.root, self.crop_size = name, Path(root), crop_size
         self.batch_size, self.num_workers, self.seed = batch_size, num_workers, seed
 

@@ -8,17 +8,16 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap, PowerNorm
+from matplotlib.colors import PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
 from icnet.data.labels import ClassTable
-from icnet.visualize.style import FAINT, INK, SOFT, new_axes, save_figure
+from icnet.visualize.style import BLUES, FAINT, INK, SOFT, new_axes, save_figure
 
 Floats = npt.NDArray[np.float64]
 _MOST_NUMBERS = 20  # classes; the cells of larger matrices are too small to write in
 _SMALLEST_NUMBER = 0.5  # per cent; below it a cell would say 0
-_BLUES = LinearSegmentedColormap.from_list("icnet", ["#ffffff", "#b9dbee", "#4a9fd0", "#0072b2", "#003a5c"])
 
 
 def draw_class_iou(iou: Mapping[str, float | None], classes: ClassTable, path: Path) -> None:
@@ -47,7 +46,7 @@ def draw_confusion(matrix: npt.ArrayLike, names: Sequence[str], path: Path) -> N
     side = min(14.0, 3.2 + 0.42 * len(names))
     figure, axes = new_axes(side + 0.7, side, "Where the pixels of each class went, %")
     # The square root: a confusion of 2 % is what one looks for, and would be white on a linear scale.
-    image = axes.imshow(share, cmap=_BLUES, norm=PowerNorm(0.5, vmin=0, vmax=100), interpolation="nearest")
+    image = axes.imshow(share, cmap=BLUES, norm=PowerNorm(0.5, vmin=0, vmax=100), interpolation="nearest")
     _name_cells(axes, names)
     _add_scale(figure, axes, image)
     if len(names) <= _MOST_NUMBERS:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 INK, SOFT, FAINT = "#1f2933", "#616e7c", "#e4e7eb"
 # Okabe and Ito, "Color Universal Design" (2008): told apart with every kind of colour blindness.
 ORANGE, GREEN, BLUE, VERMILION, PURPLE = "#e69f00", "#009e73", "#0072b2", "#d55e00", "#cc79a7"
+BLUES = LinearSegmentedColormap.from_list("icnet", ["#ffffff", "#b9dbee", "#4a9fd0", "#0072b2", "#003a5c"])
 DPI = 160
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from icnet.data.streets.camera import Floats
+from icnet.data.streets.camera import Camera, Floats
 from icnet.data.streets.canvas import BUILDING, Canvas
 from icnet.data.streets.facade import Style, any_paint, draw_front, draw_style, shrink
 from icnet.data.streets.layout import Layout
@@ -75,6 +75,20 @@ def draw_end(rng: np.random.Generator, layout: Layout) -> list[Building]:
     return houses
 
 
+def in_sight(camera: Camera, houses: list[Building]) -> list[Building]:
+    """Those of the houses, given from back to front, that are in the frame and not hidden by nearer ones."""
+    skyline = np.full(camera.width, np.inf)  # the row above which nothing is covered yet, for each column
+    kept = []
+    for house in reversed(houses):
+        left, right, high, _ = _extent(camera, np.concatenate([house.base, house.base + _UP * (house.height + house.ridge)]))
+        if (skyline[left:right] > high).any():
+            kept.append(house)
+        edge = house.near + np.linspace(0, 1, 6)[:, None] * (house.far - house.near) + _UP * house.height
+        left, right, _, low = _extent(camera, edge)
+        skyline[left:right] = np.minimum(skyline[left:right], low)
+    return kept[::-1]
+
+
 def draw_building(canvas: Canvas, house: Building) -> None:
     """Paint what can be seen of a house: its roof, the side that faces the camera, and its front."""
     if house.ridge:
@@ -103,6 +117,17 @@ def _house(rng: np.random.Generator, ends: Floats, side: int, tall: float) -> Bu
     back = np.array([0.0, 0.0, 1.0]) if side == 0 else side * np.array([along[2], 0.0, -along[0]])
     height = float(max(4.2, tall * rng.uniform(0.65, 1.5)))
     return Building(ends[0], ends[1], back, height, ridge, slope, draw_style(rng), any_paint(rng), int(rng.integers(1 << 30)))
+
+
+def _extent(camera: Camera, points: Floats) -> tuple[int, int, float, float]:
+    """The columns that points (N, 3) reach over, and their highest and lowest row; those behind the camera do not count."""
+    seen = camera.view(points)
+    seen = seen[seen[:, 2] > 0.8]
+    if not len(seen):
+        return 0, 0, 0.0, 0.0
+    pixels = seen[:, :2] * (camera.focal / seen[:, 2:]) + camera.centre
+    left, right = np.clip([pixels[:, 0].min(), pixels[:, 0].max()], 0, camera.width)
+    return int(left), int(right), float(pixels[:, 1].min()), float(pixels[:, 1].max())
 
 
 def _front(canvas: Canvas, house: Building) -> None:

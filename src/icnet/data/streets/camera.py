@@ -34,6 +34,13 @@ class Camera(NamedTuple):
         seen = self.view(points)
         return seen[:, :2] * (self.focal / np.maximum(seen[:, 2:], _NEAR)) + self.centre
 
+    def see(self, point: tuple[float, float, float]) -> tuple[float, float, float]:
+        """x and y in pixels of a world point, and its depth in metres; one point is faster by hand than by numpy."""
+        x, y, z = (p - q for p, q in zip(point, self.position.tolist(), strict=True))
+        right, down, ahead = (a * x + b * y + c * z for a, b, c in self.axes.tolist())
+        scale = self.focal / max(ahead, _NEAR)
+        return self.centre[0] + scale * right, self.centre[1] + scale * down, ahead
+
     def depth(self, point: Floats) -> float:
         """Metres ahead of the camera, along its axis."""
         return float((point - self.position) @ self.axes[2])

@@ -12,15 +12,21 @@ from icnet.data.streets.buildings import Gap
 from icnet.data.streets.camera import Camera, Floats
 from icnet.data.streets.layout import Layout, Spot
 
+Box = tuple[float, float, float, float]  # left, top, right, foot in pixels
 _TRIES = 30
+_HIDDEN = 0.3  # share of a thing that may be hidden
 
 
 class Thing(NamedTuple):
-    """A thing of some kind at its spot; `reach` is half of what it takes up on the ground, along and across it."""
+    """A thing of some kind at its spot; `reach` is half of what it takes up on the ground, along and across it.
+
+    box is what it takes up of the frame, roughly.
+    """
 
     kind: str
     spot: Spot
     reach: tuple[float, float]
+    box: Box = (0.0, 0.0, 0.0, 0.0)
 
 
 class _Role(NamedTuple):
@@ -32,6 +38,8 @@ class _Role(NamedTuple):
     share: tuple[float, float]  # of the frame's height that its height may take up
     place: Callable[[np.random.Generator, Layout], tuple[float, float]]  # across, heading
     reach: tuple[float, float]  # metres, along and across
+    wide: float  # half of its width on the screen, as a share of its height
+    whole: bool  # whether its foot must be in the frame
 
 
 def draw_cast(rng: np.random.Generator, camera: Camera, layout: Layout) -> list[Thing]:
@@ -39,9 +47,7 @@ def draw_cast(rng: np.random.Generator, camera: Camera, layout: Layout) -> list[
     things: list[Thing] = []
     for role in _ROLES:
         for _ in range(rng.integers(role.count[0], role.count[1] + 1)):
-            spot = _search(rng, camera, layout, role, things)
-            if spot is not None:
-                things.append(Thing(role.kind, spot, role.reach))
+            things.extend(_search(rng, camera, layout, role, things))
     return sorted(things, key=lambda thing: -thing.spot.depth)
 
 
@@ -51,7 +57,7 @@ def draw_yard(rng: np.random.Generator, camera: Camera, layout: Layout, gap: Gap
         along, across = rng.uniform(gap.near, gap.far), gap.across + gap.side * rng.uniform(1.5, 9)
         base = layout.at(across, along)[0]
         depth = camera.depth(base)
-        if depth > 3.5:
+        if 3.5 < depth < 45:
             kind, height = ("tree", rng.uniform(4, 9)) if rng.random() < 0.75 else ("bush", rng.uniform(1.2, 2.5))
             yield Thing(kind, Spot(base, across, 0.0, height, depth), (0.3, 0.3))
 
@@ -75,22 +81,37 @@ def footprint(thing: Thing) -> Floats:
     return thing.spot.base + np.array([ahead + right, ahead - right, -ahead - right, right - ahead])
 
 
-def _search(rng: np.random.Generator, camera: Camera, layout: Layout, role: _Role, taken: list[Thing]) -> Spot | None:
-    """A place in view where nothing stands yet; None where none was found."""
+def _search(rng: np.random.Generator, camera: Camera, layout: Layout, role: _Role, taken: list[Thing]) -> list[Thing]:
+    """A thing at a place in view where it hides no other and none hides it; nothing where no place was found."""
+    smallest, largest = (math.log(share) for share in role.share)
     for _ in range(_TRIES):
         height = rng.uniform(*role.height)
-        share = np.exp(rng.uniform(*np.log(role.share)))
-        along = camera.focal * height / (share * camera.height)
+        along = camera.focal * height / (math.exp(rng.uniform(smallest, largest)) * camera.height)
         if along > layout.reach or (layout.on_crossing(along, 0.1) and role.kind != "car"):
             continue
         across, heading = role.place(rng, layout)
-        base = layout.at(across, along)[0]
-        right, _, depth = camera.view(base).tolist()
-        if depth < 2.5 or not 0.02 < (camera.centre[0] + camera.focal * right / depth) / camera.width < 0.98:
+        base = layout.point(across, along)
+        x, y, depth = camera.see(base)
+        scale = camera.focal / max(depth, 1.0)
+        half = role.wide * height * scale
+        outside = not 0.5 * half < x < camera.width - 0.5 * half or (role.whole and y > 1.03 * camera.height)
+        if depth < 2.5 or outside:
             continue
-        if all(math.dist(base, other.spot.base) > 0.8 * (max(role.reach) + max(other.reach)) for other in taken):
-            return Spot(base, across, heading + layout.heading(along), height, depth)
-    return None
+        spot = Spot(np.array(base), across, heading + layout.heading(along), height, depth)
+        thing = Thing(role.kind, spot, role.reach, (x - half, y - height * scale, x + half, y))
+        if not any(_clash(thing, other) for other in taken):
+            return [thing]
+    return []
+
+
+def _clash(a: Thing, b: Thing) -> bool:
+    """Whether two things stand in the same place, or the nearer one hides much of the other."""
+    if abs(a.spot.depth - b.spot.depth) < 5 and math.dist(a.spot.base, b.spot.base) < 0.8 * (max(a.reach) + max(b.reach)):
+        return True
+    width = min(a.box[2], b.box[2]) - max(a.box[0], b.box[0])
+    height = min(a.box[3], b.box[3]) - max(a.box[1], b.box[1])
+    left, top, right, foot = a.box if a.spot.depth > b.spot.depth else b.box
+    return width > 0 and height > 0 and width * height > _HIDDEN * (right - left) * (foot - top)
 
 
 def _side(rng: np.random.Generator) -> int:
@@ -110,7 +131,8 @@ def _lane(rng: np.random.Generator, layout: Layout) -> tuple[float, float]:
 def _cycling(rng: np.random.Generator, layout: Layout) -> tuple[float, float]:
     side = _side(rng)
     across = side * (layout.half + rng.uniform(-2.0, 0.9))
-    return across, (0.0 if rng.random() < 0.5 else np.pi) + rng.normal(0, 0.5)
+    turned = (0.0 if rng.random() < 0.5 else np.pi) + rng.uniform(0.35, 1.3) * _side(rng)  # mostly seen from the side
+    return across, turned
 
 
 def _walking(rng: np.random.Generator, layout: Layout) -> tuple[float, float]:
@@ -132,13 +154,13 @@ def _green(rng: np.random.Generator, layout: Layout) -> tuple[float, float]:
 
 
 _ROLES = (
-    _Role("car", (2, 4), (1.5, 1.5), (0.16, 0.5), _lane, (2.2, 0.9)),
-    _Role("rider", (2, 4), (1.65, 1.9), (0.3, 0.75), _cycling, (0.9, 0.4)),
-    _Role("sign", (1, 3), (2.5, 3.3), (0.45, 1.05), _kerb, (0.4, 0.4)),
-    _Role("person", (3, 5), (1.5, 1.95), (0.28, 0.7), _walking, (0.4, 0.4)),
-    _Role("tree", (1, 3), (4.0, 7.5), (0.5, 1.5), _green, (0.8, 0.8)),
-    _Role("lamp", (1, 3), (4.0, 6.5), (0.6, 1.7), _kerb, (0.3, 0.3)),
-    _Role("bollard", (0, 2), (1.0, 1.3), (0.16, 0.4), _kerb, (0.3, 0.3)),
-    _Role("gantry", (0, 1), (5.0, 6.5), (0.5, 0.9), _kerb, (0.3, 0.3)),
-    _Role("bush", (0, 2), (0.9, 1.6), (0.16, 0.4), _green, (0.6, 0.6)),
+    _Role("person", (3, 5), (1.55, 1.95), (0.28, 0.66), _walking, (0.4, 0.4), 0.2, True),
+    _Role("rider", (2, 4), (1.65, 1.9), (0.3, 0.7), _cycling, (0.9, 0.4), 0.35, True),
+    _Role("car", (2, 4), (1.5, 1.5), (0.15, 0.45), _lane, (2.2, 0.9), 0.9, False),
+    _Role("sign", (2, 3), (2.5, 3.3), (0.45, 1.05), _kerb, (0.4, 0.4), 0.2, False),
+    _Role("lamp", (2, 3), (4.0, 6.5), (0.6, 1.7), _kerb, (0.3, 0.3), 0.05, False),
+    _Role("tree", (1, 3), (4.0, 7.5), (0.5, 1.5), _green, (0.8, 0.8), 0.3, False),
+    _Role("bollard", (0, 2), (1.0, 1.3), (0.16, 0.4), _kerb, (0.3, 0.3), 0.2, False),
+    _Role("gantry", (0, 1), (5.0, 6.5), (0.5, 0.9), _kerb, (0.3, 0.3), 0.1, False),
+    _Role("bush", (0, 2), (0.9, 1.6), (0.16, 0.4), _green, (0.6, 0.6), 0.7, False),
 )

@@ -13,6 +13,7 @@ from icnet.data.streets.layout import Spot
 from icnet.data.streets.light import Colour, dim, hsv
 
 Joint = tuple[float, float, float]  # to the right, up, ahead, in metres of a body of _TALL
+_STOUT = 1.25  # how much thicker than life the figures are
 _TALL = 1.75  # metres; the tables below are for a body of this height
 
 
@@ -54,10 +55,11 @@ class _Body:
 
     def limb(self, a: Joint, b: Joint, radii: tuple[float, float], colour: Colour) -> None:
         """A rounded bar between two joints; radii in metres."""
-        self.canvas.limb(self.at(a), self.at(b), (radii[0] * self.scale, radii[1] * self.scale), colour)
+        thick = self.scale * _STOUT
+        self.canvas.limb(self.at(a), self.at(b), (radii[0] * thick, radii[1] * thick), colour)
 
     def ball(self, middle: Joint, radius: float, colour: Colour) -> None:
-        self.canvas.disc(self.at(middle), radius * self.scale, colour)
+        self.canvas.disc(self.at(middle), radius * self.scale * _STOUT, colour)
 
 
 def draw_person(canvas: Canvas, spot: Spot, rng: np.random.Generator) -> None:
@@ -126,30 +128,31 @@ def _arm(body: _Body, side: int, stride: float) -> None:
 
 
 def _trunk(body: _Body, gown: bool, rng: np.random.Generator) -> None:
-    """The upper body, often striped or with a bag; a gown reaches to the knees."""
+    """The upper body in stripes, sometimes with a bag; a gown reaches to the knees."""
     wide, clothes = body.wide, body.clothes
     hem = 0.58 if gown else 0.92
+    body.ball((0.0, 0.92, 0.0), 0.15 * wide, clothes.legs)
     body.limb((0.0, 1.36, 0.0), (0.0, hem, 0.0), (0.2 * wide, (0.25 if gown else 0.17) * wide), clothes.top)
-    light = dim(clothes.top, 1.22)
-    body.limb((-0.06, 1.38, 0.0), (-0.06, hem + 0.04, 0.0), (0.1 * wide, 0.1 * wide), light)
-    for y in np.arange(1.36, hem - 0.05, -0.2):
-        body.limb((-0.13 * wide, y, 0.0), (0.13 * wide, y, 0.0), (0.05, 0.05), clothes.second)
-    if body.seen_face < -0.3 and rng.random() < 0.4:
-        body.limb((0.0, 1.36, -0.12), (0.0, 1.08, -0.14), (0.15 * wide, 0.17 * wide), dim(clothes.legs, 0.8))
+    _squares(body, ((0.0, 1.42, 0.0), (0.0, hem, 0.0)), 0.18 * wide, (5 if gown else 4, 1))
+    if body.seen_face < -0.3 and rng.random() < 0.35:
+        body.limb((0.0, 1.36, -0.12), (0.0, 1.12, -0.14), (0.12 * wide, 0.13 * wide), dim(clothes.legs, 0.8))
     elif rng.random() < 0.25:
-        body.limb((-0.2 * wide, 1.38, 0.0), (0.22 * wide, 0.95, 0.0), (0.025, 0.025), dim(clothes.second, 0.6))
-        body.ball((0.29 * wide, 0.86, 0.0), 0.13, dim(clothes.second, 0.8))
-    body.ball((0.0, 0.9, 0.0), 0.12 * wide, clothes.top if gown else clothes.legs)
+        body.limb((-0.2 * wide, 1.38, 0.0), (0.24 * wide, 0.95, 0.0), (0.025, 0.025), dim(clothes.legs, 0.6))
+        body.ball((0.3 * wide, 0.86, 0.0), 0.12, dim(clothes.legs, 0.7))
 
 
-def _chequers(body: _Body, top: Joint, foot: Joint, half: float) -> None:
-    """Squares in the second colour on a rider's back, which tell it from a walker's stripes."""
-    a, b = np.array(body.at(top)), np.array(body.at(foot))
-    down = (b - a) / 3
-    across = np.array([-down[1], down[0]]) * (half * body.scale / max(float(np.hypot(*down)), 0.1))
-    for row in range(3):
-        start = a + down * row - across * (row % 2)
-        body.canvas.polygon(np.array([start, start + across, start + across + down, start + down]), body.clothes.second)
+def _squares(body: _Body, ends: tuple[Joint, Joint], half: float, count: tuple[int, int]) -> None:
+    """A pattern in the second colour on a trunk: rows and columns of which every other square is painted."""
+    a, b = (np.array(body.at(end)) for end in ends)
+    rows, columns = count
+    down = (b - a) / (rows + 0.5)
+    across = np.array([-down[1], down[0]]) * (2 * half * _STOUT * body.scale / max(float(np.hypot(*down)), 0.1) / columns)
+    left = a - across * columns / 2
+    for row in range(rows):
+        for column in range(columns):
+            if (row + column) % 2 == 0:
+                corner = left + down * row + across * column
+                body.canvas.polygon(np.array([corner, corner + across, corner + across + down, corner + down]), body.clothes.second)
 
 
 def _head(body: _Body, middle: tuple[float, float, float], hat: bool, helmet: bool = False) -> None:
@@ -160,7 +163,10 @@ def _head(body: _Body, middle: tuple[float, float, float], hat: bool, helmet: bo
     body.limb((x, y + 0.035, z - 0.03), (x, y - 0.02, z - 0.04), (0.145, 0.13), cover)
     if body.seen_face > -0.35:
         body.limb((x, y - 0.01, z + 0.07), (x, y - 0.05, z + 0.07), (0.105, 0.09), body.clothes.skin)
-    if hat or helmet:
+    if hat:
+        body.limb((x - 0.17 * body.wide, y + 0.06, z), (x + 0.17 * body.wide, y + 0.06, z), (0.035, 0.035), dim(cover, 0.7))
+        body.limb((x, y + 0.1, z), (x, y + 0.08, z), (0.1, 0.12), cover)
+    elif helmet:
         body.limb((x, y + 0.09, z - 0.02), (x, y + 0.07, z + 0.03), (0.125, 0.13), cover)
         body.limb((x - 0.1, y + 0.03, z + 0.05), (x + 0.1, y + 0.03, z + 0.05), (0.03, 0.03), dim(cover, 0.6))
 
@@ -219,7 +225,7 @@ def _riding(body: _Body, rng: np.random.Generator) -> None:
     far, near = -0.22 * body.near, 0.22 * body.near
     body.limb((far, 1.42, 0.06), (far * 1.1, 1.06, 0.36), (0.065, 0.05), dim(clothes.top, 0.65))
     body.limb((0.0, 1.38, 0.05), (0.0, 1.0, -0.2), (0.21 * wide, 0.17 * wide), clothes.top)
-    _chequers(body, (0.0, 1.46, 0.08), (0.0, 1.02, -0.17), 0.2 * wide)
+    _squares(body, ((0.0, 1.46, 0.08), (0.0, 1.02, -0.17)), 0.19 * wide, (1, 3))  # upright stripes, a walker's lie
     elbow = (near * 1.25, 1.18, 0.18)
     body.limb((near, 1.42, 0.06), elbow, (0.075, 0.06), dim(clothes.top, 0.85))
     body.limb(elbow, (near * 1.1, 1.06, 0.36), (0.06, 0.05), dim(clothes.top, 0.85))

@@ -45,14 +45,12 @@ def _bloom(image: Pixels, unit: float) -> Pixels:
 
 def _film(image: Pixels, light: Light, rng: np.random.Generator) -> Pixels:
     """Exposure, colour cast and saturation."""
-    gamma = np.log(rng.uniform(0.38, 0.56)) / np.log(np.clip(image.mean() / 255, 0.1, 0.9))  # an automatic exposure
+    gamma = np.log(rng.uniform(0.4, 0.58)) / np.log(np.clip(image.mean() / 255, 0.1, 0.9))  # an automatic exposure
     tones = np.linspace(0, 1, 256) ** np.clip(gamma, 0.55, 1.5)
     cast = 1 + rng.normal(0, 0.035, 3)
     table = (255 * tones[:, None] * cast).clip(0, 255).astype(np.uint8)[:, None]
     mapped = cv2.LUT(image, table)
-    vivid = rng.uniform(0.75, 1.1)
-    if vivid > 1.0:
-        return mapped.astype(np.uint8, copy=False)
+    vivid = rng.uniform(0.85, 1.25)
     grey = np.full((3, 3), (1 - vivid) / 3) + np.eye(3) * vivid
     return cv2.transform(mapped, grey).astype(np.uint8, copy=False)
 

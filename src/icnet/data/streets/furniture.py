@@ -125,10 +125,10 @@ _SYMBOLS = (
 def _board(canvas: Canvas, middle: Floats, size: float, turn: float, shape: Floats, rng: np.random.Generator) -> None:
     """A sign: a bright rim, a border, a face, and a symbol on it, each in a colour that stands out from the last."""
     right = np.array([np.cos(turn), 0.0, -np.sin(turn)])
-    light, dark = _bright(rng), hsv(rng.random(), rng.uniform(0.5, 1.0), rng.uniform(0.3, 0.75))
-    if rng.random() < 0.5:
+    light, dark = _bright(rng), hsv(rng.random(), rng.uniform(0.75, 1.0), rng.uniform(0.4, 0.8))
+    if rng.random() < 0.3:
         light, dark = dark, light
-    layers = [(shape, (225.0, 225.0, 225.0)), (shape * 0.93, dark), (shape * 0.68, light)]
+    layers = [(shape, (238.0, 238.0, 235.0)), (shape * 0.88, dark), (shape * 0.64, light)]
     symbol = dark if rng.random() < 0.5 else (20.0, 20.0, 25.0) if sum(light) > 330 else (245.0, 245.0, 240.0)
     layers += [(part, symbol) for part in _SYMBOLS[rng.integers(len(_SYMBOLS))]]
     for corners, colour in layers:
@@ -137,4 +137,4 @@ def _board(canvas: Canvas, middle: Floats, size: float, turn: float, shape: Floa
 
 
 def _bright(rng: np.random.Generator) -> Colour:
-    return hsv(rng.choice([0.14, 0.0, rng.random()]), rng.choice([0.03, 0.05, 0.8]), rng.uniform(0.85, 1.0))
+    return hsv(rng.choice([0.14, 0.6]), rng.choice([0.04, 0.04, 0.75]), rng.uniform(0.9, 1.0))

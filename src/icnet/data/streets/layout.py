@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -27,8 +28,9 @@ class Layout(NamedTuple):
         across, along = np.broadcast_arrays(np.atleast_1d(across), np.atleast_1d(along))
         return np.stack([across + self.bend * along**2, self.rise * along**2 + above, along], axis=1)
 
-    def on_road(self, across: float, along: float) -> bool:
-        return abs(across) < self.half or abs(along - self.crossing[0]) < self.crossing[1]
+    def point(self, across: float, along: float) -> tuple[float, float, float]:
+        """The world point of a place in the plan."""
+        return across + self.bend * along**2, self.rise * along**2, along
 
     def on_crossing(self, near: float, length: float = 0.0) -> bool:
         """Whether some of the way from `near` on belongs to the road that crosses."""
@@ -37,7 +39,7 @@ class Layout(NamedTuple):
 
     def heading(self, along: float) -> float:
         """The direction of the street (radians to the right of z)."""
-        return float(np.arctan(2 * self.bend * along))
+        return math.atan(2 * self.bend * along)
 
 
 class Spot(NamedTuple):

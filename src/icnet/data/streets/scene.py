@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from icnet.data.streets.backdrop import draw_sky
-from icnet.data.streets.buildings import Building, Gap, draw_building, draw_end, draw_rows
+from icnet.data.streets.buildings import Building, Gap, draw_building, draw_end, draw_rows, in_sight
 from icnet.data.streets.camera import Floats
 from icnet.data.streets.canvas import Canvas, Pixels
 from icnet.data.streets.cars import draw_car
@@ -44,10 +44,8 @@ def draw_street(seed: int, index: int, size: tuple[int, int]) -> Street:
     things = draw_cast(rng, canvas.camera, layout)
     draw_sky(canvas, rng)
     draw_ground(canvas, layout, list(_shadows(canvas, houses, things)), rng)
-    for house in draw_end(rng, layout):
-        draw_building(canvas, house)
     year = season(rng)
-    _draw_rows(canvas, layout, houses, gaps, year, rng)
+    _draw_rows(canvas, layout, in_sight(canvas.camera, [*draw_end(rng, layout), *houses]), gaps, year, rng)
     for thing in things:
         _draw_thing(canvas, thing, year, rng)
     return Street(finish(canvas, rng), canvas.labels, canvas.instances)

@@ -1,0 +1,1 @@
+"""Hydra's launcher for sweeps of icnet; Hydra looks for it in the namespace `hydra_plugins`."""

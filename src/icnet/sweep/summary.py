@@ -1,0 +1,115 @@
+"""What a sweep says: which settings it varies, its jobs in order, means over seeds, and each job in words."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from icnet.report.markup import duration
+from icnet.sweep.ledger import Job
+
+SEED = "seed"
+_LONG = 8  # characters: what a search draws has sixteen digits
+
+
+@dataclass(frozen=True)
+class SeedGroup:
+    """The jobs that differ in their seed alone. std: of the sample (n - 1), None for a single job."""
+
+    settings: Mapping[str, str]
+    values: tuple[float, ...]
+    mean: float
+    std: float | None
+
+
+def settings_of(job: Job) -> dict[str, str]:
+    """The overrides of a job by key."""
+    pairs = (override.lstrip("+").partition("=") for override in job.choices)
+    return {key: value for key, _, value in pairs}
+
+
+def swept_keys(jobs: Iterable[Job]) -> list[str]:
+    """The settings that are not the same in all jobs, in the order of the command line."""
+    rows = [settings_of(job) for job in jobs]
+    keys = dict.fromkeys(key for row in rows for key in row)
+    return [key for key in keys if len({row.get(key) for row in rows}) > 1]
+
+
+def choices_of(job: Job, keys: Sequence[str]) -> dict[str, str]:
+    """The values that a job has for the swept settings, long numbers rounded; a dash where it leaves one as it is."""
+    settings = settings_of(job)
+    return {key: _short(settings.get(key, "-")) for key in keys}
+
+
+def rank(jobs: Iterable[Job]) -> list[Job]:
+    """Best mIoU first, then the jobs without one by their number."""
+    return sorted(jobs, key=lambda job: (job.miou is None, -(job.miou or 0.0), job.number))
+
+
+def number_of(value: str) -> float | None:
+    """A swept value as a number, None where it is a word."""
+    try:
+        return float(value)
+    except ValueError:
+        return None
+
+
+def group_seeds(jobs: Sequence[Job]) -> list[SeedGroup]:
+    """Mean and standard deviation of mIoU over the seeds for every choice of the other settings, best mean first."""
+    keys = swept_keys(jobs)
+    if SEED not in keys:
+        return []
+    groups: dict[tuple[str, ...], list[float]] = {}
+    others = [key for key in keys if key != SEED]
+    for job in jobs:
+        if job.miou is not None:
+            groups.setdefault(tuple(choices_of(job, others).values()), []).append(job.miou)
+    made = [_group(dict(zip(others, choice, strict=True)), values) for choice, values in groups.items()]
+    return sorted(made, key=lambda group: -group.mean)
+
+
+def say_seeds(group: SeedGroup) -> str:
+    """61.2 ± 0.4 % over 3 seeds."""
+    spread = "" if group.std is None else f" ± {percent(group.std)}"
+    return f"{percent(group.mean)}{spread} % over {len(group.values)} seed{'s' if len(group.values) > 1 else ''}"
+
+
+def percent(ratio: float | None) -> str:
+    """Per cent with two decimals, in which jobs of a sweep may differ; nothing for None."""
+    return "" if ratio is None else f"{100 * ratio:.2f}"
+
+
+def say_job(job: Job, jobs: Sequence[Job]) -> str:
+    """#3 loss.sub4=0.08: done in 4 min, mIoU 61.2 %."""
+    keys = swept_keys(jobs) or list(settings_of(job))
+    choices = " ".join(f"{key}={value}" for key, value in choices_of(job, keys).items())
+    return f"#{job.number} {choices}: {say_state(job)}"
+
+
+def say_state(job: Job) -> str:
+    took = f" after {duration(job.seconds)}" if job.seconds else ""
+    if job.state == "done":
+        return f"done{took}" + ("" if job.miou is None else f", mIoU {percent(job.miou)} %")
+    if job.state == "failed":
+        return f"failed{took}: {job.error}"
+    return f"{job.state}{took}"
+
+
+def say_counts(jobs: Sequence[Job]) -> str:
+    """4 of 6 done, 1 failed, 1 interrupted."""
+    parts = [f"{sum(job.state == 'done' for job in jobs)} of {len(jobs)} done"]
+    for state in ("running", "failed", "interrupted", "pending"):
+        count = sum(job.state == state for job in jobs)
+        parts += [f"{count} {state}"] if count else []
+    return ", ".join(parts)
+
+
+def _short(value: str) -> str:
+    number = number_of(value)
+    return value if number is None or len(value) <= _LONG else f"{number:.4g}"
+
+
+def _group(settings: Mapping[str, str], values: Sequence[float]) -> SeedGroup:
+    std = statistics.stdev(values) if len(values) > 1 else None
+    return SeedGroup(settings, tuple(values), statistics.mean(values), std)
