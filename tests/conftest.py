@@ -48,7 +48,7 @@ def run_icnet(tmp_path: Path, streets: Path) -> Run:
     def run_here(*overrides: str, folder: str = "run", tiny: bool = True, root: Path | None = None) -> Path:
         target = tmp_path / folder
         chosen = any(o.startswith("experiment=") for o in overrides)
-        start = [] if chosen else ["experiment=null", "data.prepare=null"]
+        start = [] if chosen else ["~experiment", "data.prepare=null"]
         config = compose_run([*start, *(TINY if tiny else ()), f"data.root={root or streets}", *overrides], target)
         run_task(config)
         return target

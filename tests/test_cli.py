@@ -38,9 +38,9 @@ def test_a_misspelt_setting_is_refused_with_a_suggestion_and_leaves_nothing(tmp_
 
 
 def test_a_misspelt_setting_behind_a_plus_is_refused_in_one_line_and_leaves_nothing(tmp_path: Path) -> None:
-    done = icnet("+optimizer.momentun=0.9", cwd=tmp_path)
+    done = icnet("+optimizer.weight_decai=0.9", cwd=tmp_path)
     assert done.returncode == 1
-    assert done.stderr == "icnet: optimizer.momentun is not a setting: did you mean momentum?\n"
+    assert done.stderr == "icnet: optimizer.weight_decai is not a setting: did you mean weight_decay?\n"
     assert list(tmp_path.iterdir()) == []
 
 

@@ -12,11 +12,14 @@ from icnet.errors import ICNetError
 from icnet.tasks.fit import choose_precision, fit
 
 
+CFG: Any = SimpleNamespace(task=SimpleNamespace(resume=None))
+
+
 class _Trainer:
     def __init__(self, error: RuntimeError) -> None:
         self.error = error
 
-    def fit(self, module: Any, datamodule: Any) -> None:
+    def fit(self, module: Any, **kwargs: Any) -> None:
         raise self.error
 
 
@@ -30,13 +33,13 @@ class _Trainer:
 def test_out_of_memory_names_batch_and_crop(error: RuntimeError) -> None:
     data: Any = SimpleNamespace(batch_size=16)
     with pytest.raises(ICNetError, match=r"data\.batch_size=16 and data\.crop_size=\[960, 960\]"):
-        fit(_Trainer(error), SimpleNamespace(), data, [960, 960])  # type: ignore[arg-type]
+        fit(CFG, _Trainer(error), SimpleNamespace(), data, [960, 960])  # type: ignore[arg-type]
 
 
 def test_other_errors_keep_their_own_text() -> None:
     data: Any = SimpleNamespace(batch_size=16)
     with pytest.raises(RuntimeError, match="something else"):
-        fit(_Trainer(RuntimeError("something else")), SimpleNamespace(), data, [960, 960])  # type: ignore[arg-type]
+        fit(CFG, _Trainer(RuntimeError("something else")), SimpleNamespace(), data, [960, 960])  # type: ignore[arg-type]
 
 
 def test_a_precision_that_is_named_is_taken_as_it_is() -> None:

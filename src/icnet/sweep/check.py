@@ -61,14 +61,15 @@ class SweepGuard(Callback):
 def prepare_sweep(config: DictConfig) -> None:
     """Check all that can be known beforehand; only then touch the folder of the sweep."""
     jobs = expand(config)
-    check_jobs(config, jobs)
-    if config.hydra.launcher._target_ != _LAUNCHER:
-        return  # a cluster's scheduler keeps the books
+    if config.hydra.launcher._target_ != _LAUNCHER:  # a cluster's scheduler keeps the books
+        check_jobs(config, jobs)
+        return
     folder = Path(config.hydra.sweep.dir)
     check_folder(folder)
     ledger = read_ledger(folder) if (folder / FILE).is_file() else Ledger(folder)
     if is_grid(config):
         check_same(ledger, jobs)
+    check_jobs(config, jobs)
     folder.mkdir(parents=True, exist_ok=True)
     if is_study(config):
         prepare_study(config, ledger)

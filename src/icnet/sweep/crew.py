@@ -15,7 +15,7 @@ from types import FrameType
 from icnet.sweep.ledger import Job, Ledger, read_metrics
 from icnet.sweep.plan import Step, move_aside, next_step
 from icnet.sweep.process import JobProcess, outcome
-from icnet.sweep.summary import say_job
+from icnet.sweep.summary import name_job, say_state
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +64,8 @@ class Crew:
         step = next_step(job)
         if step == "start":
             move_aside(job)
-        self._say(self._ledger.change(job.number, state="running", error=None))
+        self._ledger.change(job.number, state="running", error=None)
+        self._say(job, "goes on from its checkpoint" if step == "resume" else "starts")
         self._running.append(self._start(job, step))
 
     def _collect(self, *, stopping: bool) -> None:
@@ -75,7 +76,7 @@ class Crew:
             metrics = read_metrics(Path(process.job.folder)) if state == "done" else None
             seconds = process.seconds
             job = self._ledger.change(process.job.number, state=state, error=error, metrics=metrics, seconds=seconds)
-            self._say(job)
+            self._say(job, say_state(job))
             self._ended(job.number)
 
     def _stop(self, stop: Stop) -> None:
@@ -90,8 +91,8 @@ class Crew:
             process.kill()
         self._collect(stopping=True)
 
-    def _say(self, job: Job) -> None:
-        log.info(say_job(job, list(self._ledger.jobs.values())))
+    def _say(self, job: Job, what: str) -> None:
+        log.info("%s: %s", name_job(job, list(self._ledger.jobs.values())), what)
 
 
 @contextmanager

@@ -112,15 +112,16 @@ def check_same(ledger: Ledger, wanted: Sequence[Sequence[str]]) -> None:
         new = Job(number, tuple(wanted[number]), "").choices
         if set(new) != set(job.choices):
             old_only, new_only = _difference(job.choices, new), _difference(new, job.choices)
-            raise ConfigError(f"job {number} is {old_only} in {path}, but {new_only} in this sweep: {_REMEDY}")
+            raise ConfigError(f"job {number} differs: {path} has {old_only}, this sweep {new_only}: {_REMEDY}")
 
 
 _REMEDY = "give the command that the folder was made with, or another hydra.sweep.dir"
 
 
 def _difference(left: Iterable[str], right: Iterable[str]) -> str:
+    """What is in `left` alone."""
     other = set(right)
-    return " ".join(o for o in left if o not in other) or "without more"
+    return " ".join(o for o in left if o not in other) or "nothing"
 
 
 def _collect(folder: Path) -> list[Job]:

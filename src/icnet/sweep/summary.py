@@ -80,14 +80,14 @@ def percent(ratio: float | None) -> str:
     return "" if ratio is None else f"{100 * ratio:.2f}"
 
 
-def say_job(job: Job, jobs: Sequence[Job]) -> str:
-    """#3 loss.sub4=0.08: done in 4 min, mIoU 61.2 %."""
+def name_job(job: Job, jobs: Sequence[Job]) -> str:
+    """#3 loss.sub4=0.08."""
     keys = swept_keys(jobs) or list(settings_of(job))
-    choices = " ".join(f"{key}={value}" for key, value in choices_of(job, keys).items())
-    return f"#{job.number} {choices}: {say_state(job)}"
+    return " ".join([f"#{job.number}", *(f"{key}={value}" for key, value in choices_of(job, keys).items())])
 
 
 def say_state(job: Job) -> str:
+    """done after 4 min, mIoU 61.23 %."""
     took = f" after {duration(job.seconds)}" if job.seconds else ""
     if job.state == "done":
         return f"done{took}" + ("" if job.miou is None else f", mIoU {percent(job.miou)} %")

@@ -35,7 +35,7 @@ def build_trainer(cfg: DictConfig, folder: Path, monitor: str) -> pl.Trainer:
     trainer: pl.Trainer = build(
         cfg.trainer,
         callbacks=callbacks,
-        logger=[build(logger) for logger in cfg.logger.values()],
+        logger=[build(logger) for logger in (cfg.get("logger") or {}).values()],
         plugins=[AtomicCheckpointIO()],
         default_root_dir=str(folder),
         precision=choose_precision(cfg.trainer.precision, cfg.trainer.accelerator),
@@ -85,5 +85,6 @@ def start(seed: int) -> None:
         ".*LeafSpec.*",
         ".*self.log.*sync_dist=True.*",
         ".*strides do not match bucket view.*",
+        ".*your dataloader is not resumable.*",  # our data module keeps the place
     ):
         warnings.filterwarnings("ignore", text)

@@ -15,17 +15,17 @@ def draw_sky(canvas: Canvas, rng: np.random.Generator) -> None:
     """Fill the whole canvas with sky."""
     camera, light = canvas.camera, canvas.light
     size = (camera.width, camera.height)
-    small = camera._replace(  # the sky is smooth: a quarter of the pixels will do
-        height=max(2, camera.height // 2),
-        width=max(2, camera.width // 2),
-        focal=camera.focal / 2,
-        centre=(camera.centre[0] / 2, camera.centre[1] / 2),
+    small = camera._replace(  # the sky is smooth: some of the pixels will do
+        height=max(2, camera.height // 4),
+        width=max(2, camera.width // 4),
+        focal=camera.focal / 4,
+        centre=(camera.centre[0] / 4 - 0.375, camera.centre[1] / 4 - 0.375),
     )
     x, y, z = small.rays()
     colours = _gradient(y, light) + _glow(x, y, z, light)
     cover = _cover(x, y, z, light, rng)[..., None]
     colours = colours * (1 - cover) + np.array(light.cloud, np.float32) * cover * _relief(small, y)
-    cv2.resize(np.clip(colours, 0, 255).astype(np.uint8), size, canvas.image, interpolation=cv2.INTER_LINEAR)
+    cv2.resize(np.clip(colours, 0, 255).astype(np.uint8), size, canvas.image, interpolation=cv2.INTER_CUBIC)
     canvas.labels[:] = SKY
     canvas.instances[:] = SKY
     if light.lamps > 0.4:

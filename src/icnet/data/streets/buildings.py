@@ -29,9 +29,7 @@ class Building(NamedTuple):
     height: float
     ridge: float  # metres that the roof rises above the front; 0 for a flat one
     slope: float  # metres from the front to the ridge
-    style: Style
-    tiles: Colour
-    seed: int
+    seed: int  # of its looks
 
     @property
     def base(self) -> Floats:
@@ -91,12 +89,13 @@ def in_sight(camera: Camera, houses: list[Building]) -> list[Building]:
 
 def draw_building(canvas: Canvas, house: Building) -> None:
     """Paint what can be seen of a house: its roof, the side that faces the camera, and its front."""
+    rng = np.random.default_rng(house.seed)
+    style = draw_style(rng)
     if house.ridge:
-        _roof(canvas, house)
-    towards = canvas.camera.position
-    if abs(house.back[0]) > 0.5 and house.near[2] > towards[2]:
-        _side(canvas, house)
-    _front(canvas, house)
+        _roof(canvas, house, any_paint(rng))
+    if abs(house.back[0]) > 0.5 and house.near[2] > canvas.camera.position[2]:
+        _side(canvas, house, style)
+    _wall(canvas, house, (house.near, house.far), -house.back, style)
 
 
 def _lots(rng: np.random.Generator, layout: Layout) -> Iterator[tuple[float, float]]:
@@ -116,7 +115,7 @@ def _house(rng: np.random.Generator, ends: Floats, side: int, tall: float) -> Bu
     along = (ends[1] - ends[0]) / np.linalg.norm(ends[1] - ends[0])
     back = np.array([0.0, 0.0, 1.0]) if side == 0 else side * np.array([along[2], 0.0, -along[0]])
     height = float(max(4.2, tall * rng.uniform(0.65, 1.5)))
-    return Building(ends[0], ends[1], back, height, ridge, slope, draw_style(rng), any_paint(rng), int(rng.integers(1 << 30)))
+    return Building(ends[0], ends[1], back, height, ridge, slope, int(rng.integers(1 << 30)))
 
 
 def _extent(camera: Camera, points: Floats) -> tuple[int, int, float, float]:
@@ -130,25 +129,20 @@ def _extent(camera: Camera, points: Floats) -> tuple[int, int, float, float]:
     return int(left), int(right), float(pixels[:, 1].min()), float(pixels[:, 1].max())
 
 
-def _front(canvas: Canvas, house: Building) -> None:
-    _wall(canvas, house, (house.near, house.far), -house.back, house.seed)
-
-
-def _side(canvas: Canvas, house: Building) -> None:
+def _side(canvas: Canvas, house: Building, style: Style) -> None:
     """The end wall towards the camera; under a pitched roof it ends in a gable."""
     deep = house.near + house.back * _DEEP
     normal = np.cross(_UP, house.back) * (1 if house.back[0] < 0 else -1)
-    plain = house._replace(style=house.style._replace(shop=False, balconies=False))
     if house.ridge:
         top = house.near + _UP * house.height
         rise = house.back * house.slope + _UP * house.ridge
         gable = np.array([top, top + rise, top + rise + house.back * (_DEEP - 2 * house.slope), top + house.back * _DEEP])
-        canvas.face(gable, dim(canvas.light.on(house.style.wall, tuple(normal)), 0.9))
+        canvas.face(gable, dim(canvas.light.on(style.wall, tuple(normal)), 0.9))
         canvas.finish(BUILDING, max(1.0, canvas.camera.depth(house.near)))
-    _wall(canvas, plain, (house.near, deep), normal, house.seed + 1)
+    _wall(canvas, house, (house.near, deep), normal, style._replace(shop=False, balconies=False))
 
 
-def _wall(canvas: Canvas, house: Building, ends: tuple[Floats, Floats], normal: Floats, seed: int) -> None:
+def _wall(canvas: Canvas, house: Building, ends: tuple[Floats, Floats], normal: Floats, style: Style) -> None:
     """One upright wall between two points on the ground."""
     camera, (a, b) = canvas.camera, ends
     low, high = min(a[1], b[1]), max(a[1], b[1]) + house.height
@@ -158,7 +152,7 @@ def _wall(canvas: Canvas, house: Building, ends: tuple[Floats, Floats], normal: 
     length, height = float(np.hypot(b[0] - a[0], b[2] - a[2])), float(high - low)
     scale = min(camera.focal / max(camera.depth(a), 2.0), 22 * canvas.unit)
     scale = min(scale, float(np.sqrt(110_000 * canvas.unit**2 / (length * height))))
-    picture = draw_front((length, height), scale, house.style, canvas.light, tuple(normal), seed)
+    picture = draw_front((length, height), scale, style, canvas.light, tuple(normal), house.seed)
     span = outline.max(axis=0) - outline.min(axis=0)
     picture = shrink(picture, round(picture.shape[0] * 2.0 * span[0] / max(span[1], 1.0)))
     u = np.array([b[0] - a[0], 0.0, b[2] - a[2]]) / picture.shape[1]
@@ -166,30 +160,30 @@ def _wall(canvas: Canvas, house: Building, ends: tuple[Floats, Floats], normal: 
     canvas.plane(plane, picture, outline, BUILDING)
 
 
-def _roof(canvas: Canvas, house: Building) -> None:
+def _roof(canvas: Canvas, house: Building, tiles: Colour) -> None:
     """The slope above the front, where the camera can see it, and a chimney."""
     camera = canvas.camera
     eaves = np.array([house.near, house.far]) + _UP * (house.height + max(0.0, house.far[1] - house.near[1]))
     rise = house.back * house.slope + _UP * house.ridge
     outward = _UP * house.slope - house.back * house.ridge
     chimney = eaves[0] * 0.7 + eaves[1] * 0.3 + rise
-    _chimney(canvas, chimney, house)
+    _chimney(canvas, chimney, house, dim(tiles, 0.8))
     outline = camera.outline(np.array([eaves[0], eaves[1], eaves[1] + rise, eaves[0] + rise]))
     if outward @ (camera.position - eaves[0]) <= 0 or not _in_frame(canvas, outline):
         return
-    colour = canvas.light.on(house.tiles, tuple(outward / np.linalg.norm(outward)))
+    colour = canvas.light.on(tiles, tuple(outward / np.linalg.norm(outward)))
     length = float(np.linalg.norm(eaves[1] - eaves[0]))
-    tiles = cv2.resize(wall(0, 2), (round(length * 10), 60)).astype(np.uint8, copy=False)
-    plane = camera.plane(eaves[0] + rise, (eaves[1] - eaves[0]) / tiles.shape[1], -rise / tiles.shape[0])
-    canvas.plane(plane, paint(tiles, colour, 0.9), outline, BUILDING)
+    rows = cv2.resize(wall(0, 2), (round(length * 10), 60)).astype(np.uint8, copy=False)
+    plane = camera.plane(eaves[0] + rise, (eaves[1] - eaves[0]) / rows.shape[1], -rise / rows.shape[0])
+    canvas.plane(plane, paint(rows, colour, 0.9), outline, BUILDING)
 
 
-def _chimney(canvas: Canvas, foot: Floats, house: Building) -> None:
+def _chimney(canvas: Canvas, foot: Floats, house: Building, paint: Colour) -> None:
     if canvas.camera.depth(foot) < 3:
         return
     along = (house.far - house.near) / np.linalg.norm(house.far - house.near)
     left, right = foot - along * 0.5, foot + along * 0.5
-    colour = canvas.light.on(dim(house.tiles, 0.8), tuple(-house.back))
+    colour = canvas.light.on(paint, tuple(-house.back))
     canvas.face(np.array([left - _UP, right - _UP, right + _UP * 1.2, left + _UP * 1.2]), colour)
     canvas.finish(BUILDING, canvas.camera.depth(foot))
 

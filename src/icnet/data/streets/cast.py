@@ -154,9 +154,9 @@ def _green(rng: np.random.Generator, layout: Layout) -> tuple[float, float]:
 
 
 _ROLES = (
-    _Role("person", (3, 5), (1.55, 1.95), (0.28, 0.66), _walking, (0.4, 0.4), 0.2, True),
+    _Role("car", (2, 4), (1.5, 1.5), (0.16, 0.42), _lane, (2.2, 0.9), 0.8, False),
     _Role("rider", (2, 4), (1.65, 1.9), (0.3, 0.7), _cycling, (0.9, 0.4), 0.35, True),
-    _Role("car", (2, 4), (1.5, 1.5), (0.15, 0.45), _lane, (2.2, 0.9), 0.9, False),
+    _Role("person", (2, 4), (1.55, 1.95), (0.28, 0.66), _walking, (0.4, 0.4), 0.2, True),
     _Role("sign", (2, 3), (2.5, 3.3), (0.45, 1.05), _kerb, (0.4, 0.4), 0.2, False),
     _Role("lamp", (2, 3), (4.0, 6.5), (0.6, 1.7), _kerb, (0.3, 0.3), 0.05, False),
     _Role("tree", (1, 3), (4.0, 7.5), (0.5, 1.5), _green, (0.8, 0.8), 0.3, False),
