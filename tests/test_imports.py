@@ -20,7 +20,7 @@ HEAVY = {"pytorch_lightning", "lightning", "hydra", "omegaconf", "wandb", "album
 
 # Parts of the package from the bottom up; those of one line may import each other where that makes no circle
 LAYERS = (
-    ("errors",),
+    ("errors", "processes"),
     ("model", "metrics", "data"),
     ("losses", "weights", "visualize"),
     ("training", "predict", "deploy", "report"),
@@ -33,6 +33,7 @@ LEVEL = {part: level for level, layer in enumerate(LAYERS) for part in layer}
 # What each part must not know; the door of the package, its __init__, loads on demand and is tested by running it
 FORBIDDEN = {
     "errors": HEAVY | {"torch", "cv2", "numpy"},
+    "processes": HEAVY | {"torch", "cv2", "numpy"},
     "model": HEAVY | {"cv2", "torchvision", "torchmetrics"},
     "losses": HEAVY | {"cv2"},
     "metrics": HEAVY | {"cv2"},

@@ -13,6 +13,7 @@ from omegaconf import DictConfig
 
 from icnet.config import suggest
 from icnet.errors import ICNetError, Interrupted
+from icnet.processes import end_with_parent, follower_arguments
 from icnet.tasks.resume import check_resumable, resumed_config
 
 TASKS = {"train": "icnet.tasks.train:train", "pretrain": "icnet.tasks.pretrain:pretrain"}
@@ -20,8 +21,9 @@ TASKS = {"train": "icnet.tasks.train:train", "pretrain": "icnet.tasks.pretrain:p
 
 def main() -> None:
     """Entry of `python run.py` and of `icnet`."""
+    end_with_parent()
     try:
-        sys.argv += resume_arguments(sys.argv[1:])
+        sys.argv += resume_arguments(sys.argv[1:]) + follower_arguments()
     except ICNetError as error:
         fail(error)
     try:

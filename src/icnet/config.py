@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import os
 import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,6 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from icnet.errors import ConfigError
+from icnet.processes import is_follower
 
 _HYDRA_KEYS = ("_target_", "_partial_", "_convert_", "_recursive_", "_args_")
 _SIMPLE = (int, float, bool, str, type(None))
@@ -84,7 +86,7 @@ class Guard(Callback):
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         try:
             check_config(config)
-            if not config.task.resume:
+            if not config.task.resume and not is_follower():
                 check_fresh(Path(config.hydra.run.dir))
         except ConfigError as error:
             raise SystemExit(f"icnet: {error}") from None
@@ -104,8 +106,9 @@ def check_config(config: DictConfig) -> None:
 
 
 def check_fresh(folder: Path) -> None:
-    """Refuse a folder that holds an earlier run."""
-    if folder.is_dir() and any(folder.iterdir()):
+    """Refuse a folder that holds an earlier run, or anything but what other processes of this run may have begun."""
+    begun = {".hydra", "run.log"} if "RANK" in os.environ else set()
+    if folder.is_dir() and any(p.name not in begun for p in folder.iterdir()):
         raise ConfigError(
             f"{folder} is not empty and may hold an earlier run: choose another hydra.run.dir, or move it away"
         )

@@ -12,6 +12,7 @@ import torch
 from omegaconf import DictConfig
 
 from icnet.errors import ConfigError, ICNetError
+from icnet.processes import is_follower
 from icnet.tasks.build import build
 from icnet.training.callbacks import ValidateAtTheEnd
 from icnet.training.checkpoint import AtomicCheckpointIO, Checkpoints
@@ -77,7 +78,9 @@ def start(seed: int) -> None:
     if seed < 0:
         raise ConfigError(f"seed is {seed}: give 0 or more")
     pl.seed_everything(seed, workers=True, verbose=False)
-    logging.getLogger("pytorch_lightning.utilities.rank_zero").setLevel(logging.WARNING)
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    if is_follower():
+        logging.disable(logging.INFO)
     for text in (
         ".*does not have many workers.*",
         ".*Checkpoint directory.*",

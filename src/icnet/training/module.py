@@ -67,6 +67,12 @@ class SegmentationModule(pl.LightningModule):
         self.log("lr", self.optimizers().param_groups[0]["lr"])  # type: ignore[union-attr]
         return losses["total"]
 
+    def on_validation_epoch_start(self) -> None:
+        """Without SyncBN each process has running statistics of its own: all validate with those that are saved."""
+        if self.trainer.world_size > 1:
+            for buffer in self.net.buffers():
+                torch.distributed.broadcast(buffer, src=0)
+
     def validation_step(self, batch: Frame, batch_idx: int) -> None:
         logits = self._cascade(self.normalize(batch.image))
         label_map = self.net.enlarge(logits.sub124, size_of(batch.label)).argmax(dim=1)
