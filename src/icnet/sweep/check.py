@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep, Override
@@ -60,16 +61,17 @@ class SweepGuard(Callback):
 
 def prepare_sweep(config: DictConfig) -> None:
     """Check all that can be known beforehand; only then touch the folder of the sweep."""
-    jobs = expand(config)
+    loader = GlobalHydra.instance().config_loader()
+    jobs = expand(config, loader)
     if config.hydra.launcher._target_ != _LAUNCHER:  # a cluster's scheduler keeps the books
-        check_jobs(config, jobs)
+        check_jobs(config, jobs, loader)
         return
     folder = Path(config.hydra.sweep.dir)
     check_folder(folder)
     ledger = read_ledger(folder) if (folder / FILE).is_file() else Ledger(folder)
     if is_grid(config):
         check_same(ledger, jobs)
-    check_jobs(config, jobs)
+    check_jobs(config, jobs, loader)
     folder.mkdir(parents=True, exist_ok=True)
     if is_study(config):
         prepare_study(config, ledger)
@@ -80,11 +82,11 @@ def is_grid(config: DictConfig) -> bool:
     return bool(config.hydra.sweeper._target_ == _GRID)
 
 
-def expand(config: DictConfig) -> list[list[str]]:
+def expand(config: DictConfig, loader: ConfigLoader) -> list[list[str]]:
     """The overrides of all jobs of a grid; of a search, those of one job at the start of every range."""
     params = config.hydra.sweeper.get("params") or {}
     given = [f"{key}={value}" for key, value in params.items() if isinstance(value, str)]
-    parser = OverridesParser.create(config_loader=GlobalHydra.instance().config_loader())
+    parser = OverridesParser.create(config_loader=loader)
     overrides = parser.parse_overrides([*given, *config.hydra.overrides.task])
     if is_grid(config):
         batches: list[list[list[str]]] = BasicSweeper.split_arguments(overrides, None)
@@ -92,9 +94,8 @@ def expand(config: DictConfig) -> list[list[str]]:
     return [list({o.get_key_element(): _first(o) for o in overrides}.values())]
 
 
-def check_jobs(config: DictConfig, jobs: Sequence[Sequence[str]]) -> None:
+def check_jobs(config: DictConfig, jobs: Sequence[Sequence[str]], loader: ConfigLoader) -> None:
     """Compose and check the configuration of every job; the first fault is named with its job."""
-    loader = GlobalHydra.instance().config_loader()
     for number, overrides in enumerate(jobs):
         try:
             job = loader.load_sweep_config(config, list(overrides))

@@ -15,7 +15,7 @@ from types import FrameType
 from icnet.sweep.ledger import Job, Ledger, read_metrics
 from icnet.sweep.plan import Step, move_aside, next_step
 from icnet.sweep.process import JobProcess, outcome
-from icnet.sweep.summary import name_job, say_state
+from icnet.sweep.summary import name_job, say_counts, say_state
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +55,8 @@ class Crew:
                     self._collect(stopping=False)
                 if stop.received is not None:
                     self._stop(stop)
+                    jobs, folder = list(self._ledger.jobs.values()), self._ledger.folder
+                    log.info("%s; the same command with hydra.sweep.dir=%s goes on", say_counts(jobs), folder)
                     raise SystemExit(128 + stop.received)
             finally:
                 for process in self._running:

@@ -13,7 +13,7 @@ from icnet.data.streets.camera import Camera, Floats
 from icnet.data.streets.layout import Layout, Spot
 
 Box = tuple[float, float, float, float]  # left, top, right, foot in pixels
-_TRIES = 30
+_TRIES = 24
 _HIDDEN = 0.3  # share of a thing that may be hidden
 
 
@@ -46,8 +46,9 @@ def draw_cast(rng: np.random.Generator, camera: Camera, layout: Layout) -> list[
     """All things beside and on the road, the furthest first."""
     things: list[Thing] = []
     for role in _ROLES:
+        sizes = (role.share[0], _closest(camera, layout, role))
         for _ in range(rng.integers(role.count[0], role.count[1] + 1)):
-            things.extend(_search(rng, camera, layout, role, things))
+            things.extend(_search(rng, camera, layout, role._replace(share=sizes), things))
     return sorted(things, key=lambda thing: -thing.spot.depth)
 
 
@@ -57,7 +58,7 @@ def draw_yard(rng: np.random.Generator, camera: Camera, layout: Layout, gap: Gap
         along, across = rng.uniform(gap.near, gap.far), gap.across + gap.side * rng.uniform(1.5, 9)
         base = layout.at(across, along)[0]
         depth = camera.depth(base)
-        if 3.5 < depth < 45:
+        if 3.5 < depth < 35:
             kind, height = ("tree", rng.uniform(4, 9)) if rng.random() < 0.75 else ("bush", rng.uniform(1.2, 2.5))
             yield Thing(kind, Spot(base, across, 0.0, height, depth), (0.3, 0.3))
 
@@ -104,6 +105,15 @@ def _search(rng: np.random.Generator, camera: Camera, layout: Layout, role: _Rol
     return []
 
 
+def _closest(camera: Camera, layout: Layout, role: _Role) -> float:
+    """The largest share of the frame's height that a thing can have with its foot in the frame."""
+    for share in np.geomspace(role.share[1], role.share[0], 8) if role.whole else ():
+        along = camera.focal * role.height[0] / (float(share) * camera.height)
+        if camera.see(layout.point(float(camera.position[0]), along))[1] < camera.height:
+            return float(share)
+    return role.share[not role.whole]
+
+
 def _clash(a: Thing, b: Thing) -> bool:
     """Whether two things stand in the same place, or the nearer one hides much of the other."""
     if abs(a.spot.depth - b.spot.depth) < 5 and math.dist(a.spot.base, b.spot.base) < 0.8 * (max(a.reach) + max(b.reach)):
@@ -129,8 +139,7 @@ def _lane(rng: np.random.Generator, layout: Layout) -> tuple[float, float]:
 
 
 def _cycling(rng: np.random.Generator, layout: Layout) -> tuple[float, float]:
-    side = _side(rng)
-    across = side * (layout.half + rng.uniform(-2.0, 0.9))
+    across = rng.uniform(-1, 1) * (layout.half + 1.0)
     turned = (0.0 if rng.random() < 0.5 else np.pi) + rng.uniform(0.35, 1.3) * _side(rng)  # mostly seen from the side
     return across, turned
 
@@ -145,7 +154,7 @@ def _walking(rng: np.random.Generator, layout: Layout) -> tuple[float, float]:
 
 
 def _kerb(rng: np.random.Generator, layout: Layout) -> tuple[float, float]:
-    return _side(rng) * (layout.half + rng.uniform(0.45, 1.1)), rng.normal(0, 0.25)
+    return _side(rng) * (layout.half + rng.choice([0.6, rng.uniform(0.5, 3.0)])), rng.normal(0, 0.25)
 
 
 def _green(rng: np.random.Generator, layout: Layout) -> tuple[float, float]:
@@ -154,13 +163,13 @@ def _green(rng: np.random.Generator, layout: Layout) -> tuple[float, float]:
 
 
 _ROLES = (
-    _Role("car", (2, 4), (1.5, 1.5), (0.16, 0.42), _lane, (2.2, 0.9), 0.8, False),
-    _Role("rider", (2, 4), (1.65, 1.9), (0.3, 0.7), _cycling, (0.9, 0.4), 0.35, True),
-    _Role("person", (2, 4), (1.55, 1.95), (0.28, 0.66), _walking, (0.4, 0.4), 0.2, True),
-    _Role("sign", (2, 3), (2.5, 3.3), (0.45, 1.05), _kerb, (0.4, 0.4), 0.2, False),
-    _Role("lamp", (2, 3), (4.0, 6.5), (0.6, 1.7), _kerb, (0.3, 0.3), 0.05, False),
+    _Role("rider", (2, 3), (1.65, 1.9), (0.33, 0.75), _cycling, (0.8, 0.4), 0.32, True),
+    _Role("car", (2, 3), (1.5, 1.5), (0.16, 0.42), _lane, (2.2, 0.9), 0.8, False),
+    _Role("person", (3, 4), (1.55, 1.95), (0.33, 0.7), _walking, (0.4, 0.4), 0.2, True),
+    _Role("sign", (2, 3), (2.4, 3.2), (0.38, 0.85), _kerb, (0.3, 0.3), 0.08, False),
+    _Role("lamp", (1, 3), (4.0, 6.5), (0.6, 1.7), _kerb, (0.3, 0.3), 0.05, False),
     _Role("tree", (1, 3), (4.0, 7.5), (0.5, 1.5), _green, (0.8, 0.8), 0.3, False),
-    _Role("bollard", (0, 2), (1.0, 1.3), (0.16, 0.4), _kerb, (0.3, 0.3), 0.2, False),
     _Role("gantry", (0, 1), (5.0, 6.5), (0.5, 0.9), _kerb, (0.3, 0.3), 0.1, False),
-    _Role("bush", (0, 2), (0.9, 1.6), (0.16, 0.4), _green, (0.6, 0.6), 0.7, False),
+    _Role("bollard", (0, 1), (1.0, 1.3), (0.2, 0.4), _kerb, (0.3, 0.3), 0.2, False),
+    _Role("bush", (0, 1), (0.9, 1.6), (0.2, 0.4), _green, (0.6, 0.6), 0.7, False),
 )

@@ -64,7 +64,7 @@ class _Body:
 
 def draw_person(canvas: Canvas, spot: Spot, rng: np.random.Generator) -> None:
     """Somebody who walks or stands."""
-    body = _Body(canvas, spot, _dress(canvas, rng))
+    body = _Body(canvas, spot, _dress(canvas, rng, dark=True))
     stride = float(rng.choice([0.06, rng.uniform(0.2, 0.42)]) * rng.choice([-1, 1]))
     gown = rng.random() < 0.3
     _arm(body, -body.near, stride)
@@ -78,7 +78,7 @@ def draw_person(canvas: Canvas, spot: Spot, rng: np.random.Generator) -> None:
 
 def draw_rider(canvas: Canvas, spot: Spot, rng: np.random.Generator) -> None:
     """Somebody on a bicycle or a scooter."""
-    body = _Body(canvas, spot, _dress(canvas, rng))
+    body = _Body(canvas, spot, _dress(canvas, rng, dark=False))
     frame = canvas.light.on(any_paint(rng))
     scooter = rng.random() < 0.35
     turn = rng.uniform(0, 2 * np.pi)
@@ -92,21 +92,20 @@ def draw_rider(canvas: Canvas, spot: Spot, rng: np.random.Generator) -> None:
     canvas.finish(RIDER, spot.depth)
 
 
-def _dress(canvas: Canvas, rng: np.random.Generator) -> Clothes:
+def _dress(canvas: Canvas, rng: np.random.Generator, dark: bool) -> Clothes:
+    """Choose clothes, with a pattern brighter than the cloth, or darker."""
     on = canvas.light.on
     tone = rng.uniform(0.0, 1.0)
+    deep = on(hsv(rng.random(), rng.uniform(0.4, 0.9), rng.uniform(0.15, 0.6)))
+    pale = on(hsv(rng.random(), rng.choice([0.06, 0.7]), rng.uniform(0.85, 1.0)))
     return Clothes(
-        top=on(_cloth(rng)),
-        second=on(hsv(rng.random(), rng.choice([0.05, 0.8]), rng.uniform(0.8, 1.0))),
-        legs=on(_cloth(rng)),
+        top=deep if dark else pale,
+        second=pale if dark else deep,
+        legs=on(hsv(rng.random(), rng.uniform(0.25, 0.9), rng.uniform(0.25, 0.95))),
         skin=on(hsv(0.06 + 0.02 * tone, 0.55 - 0.25 * tone, 0.35 + 0.6 * tone)),
         hair=on(hsv(rng.uniform(0.02, 0.13), rng.uniform(0.0, 0.6), rng.choice([0.12, 0.25, 0.5, 0.85]))),
         shoes=on(hsv(rng.random(), 0.2, rng.choice([0.12, 0.3, 0.9]))),
     )
-
-
-def _cloth(rng: np.random.Generator) -> Colour:
-    return hsv(rng.random(), rng.uniform(0.25, 0.9), rng.uniform(0.25, 0.95))
 
 
 def _leg(body: _Body, side: int, stride: float) -> None:
@@ -133,7 +132,7 @@ def _trunk(body: _Body, gown: bool, rng: np.random.Generator) -> None:
     hem = 0.58 if gown else 0.92
     body.ball((0.0, 0.92, 0.0), 0.15 * wide, clothes.legs)
     body.limb((0.0, 1.36, 0.0), (0.0, hem, 0.0), (0.2 * wide, (0.25 if gown else 0.17) * wide), clothes.top)
-    _squares(body, ((0.0, 1.42, 0.0), (0.0, hem, 0.0)), 0.18 * wide, (5 if gown else 4, 1))
+    _squares(body, ((0.0, 1.42, 0.0), (0.0, hem, 0.0)), 0.21 * wide, (5 if gown else 4, 1))
     if body.seen_face < -0.3 and rng.random() < 0.35:
         body.limb((0.0, 1.36, -0.12), (0.0, 1.12, -0.14), (0.12 * wide, 0.13 * wide), dim(clothes.legs, 0.8))
     elif rng.random() < 0.25:
@@ -158,7 +157,7 @@ def _squares(body: _Body, ends: tuple[Joint, Joint], half: float, count: tuple[i
 def _head(body: _Body, middle: tuple[float, float, float], hat: bool, helmet: bool = False) -> None:
     """Face, hair and what is on it; somebody seen from behind shows hair only."""
     x, y, z = middle
-    cover = body.clothes.second if helmet or hat else body.clothes.hair
+    cover = body.clothes.top if helmet else body.clothes.second if hat else body.clothes.hair
     body.limb((x, y - 0.18, z - 0.01), (x, y - 0.1, z), (0.06, 0.06), dim(body.clothes.skin, 0.8))
     body.limb((x, y + 0.035, z - 0.03), (x, y - 0.02, z - 0.04), (0.145, 0.13), cover)
     if body.seen_face > -0.35:

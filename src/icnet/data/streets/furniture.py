@@ -10,14 +10,14 @@ from icnet.data.streets.facade import any_paint
 from icnet.data.streets.layout import Spot
 from icnet.data.streets.light import Colour, dim, hsv
 
-_THIN = 9.0  # pixels of a frame of 256 rows: no pole is thinner
-_SMALL = 28.0  # likewise the height of a sign
+_THIN = 11.0  # pixels of a frame of 256 rows: no pole is thinner
+_SMALL = 32.0  # likewise the height of a sign
 _UP = np.array([0.0, 1.0, 0.0])
 
 
 def draw_lamp(canvas: Canvas, spot: Spot, rng: np.random.Generator) -> None:
     """A lamp post with an arm over the road, or a plain mast."""
-    width = _width(canvas, spot, 0.3)
+    width = _width(canvas, spot, 0.34)
     foot, top = canvas.camera.project(np.array([spot.base, spot.base + _UP * spot.height])).tolist()
     paint = any_paint(rng)
     side = -1.0 if spot.across > 0 else 1.0
@@ -36,7 +36,7 @@ def draw_lamp(canvas: Canvas, spot: Spot, rng: np.random.Generator) -> None:
 def draw_bollard(canvas: Canvas, spot: Spot, rng: np.random.Generator) -> None:
     """A knee-high post."""
     foot, top = canvas.camera.project(np.array([spot.base, spot.base + _UP * spot.height])).tolist()
-    width = _width(canvas, spot, 0.3)
+    width = _width(canvas, spot, 0.34)
     paint = any_paint(rng)
     _pole(canvas, foot, top, width, paint, rng)
     canvas.disc(top, width * 0.56, canvas.light.on(dim(paint, 1.1)))
@@ -62,7 +62,7 @@ def draw_sign(canvas: Canvas, spot: Spot, rng: np.random.Generator) -> None:
 def draw_gantry(canvas: Canvas, spot: Spot, rng: np.random.Generator) -> None:
     """A large direction sign high above the lane, on a mast beside the road."""
     side = -1.0 if spot.across > 0 else 1.0
-    width = _width(canvas, spot, 0.3)
+    width = _width(canvas, spot, 0.34)
     end = spot.base + _UP * spot.height + np.array([side * 4.5, 0.0, 0.0])
     foot, top, tip = canvas.camera.project(np.array([spot.base, spot.base + _UP * (spot.height + 0.3), end])).tolist()
     paint = any_paint(rng)

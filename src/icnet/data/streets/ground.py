@@ -64,7 +64,7 @@ def _meet(camera: Camera, layout: Layout) -> _Ground:
     below = np.sqrt(np.maximum(root, 0)) - y
     depth = 2 * up / np.maximum(below, 1e-4)
     along = depth * z
-    across = camera.position[0] + depth * x - layout.bend * along**2
+    across = float(camera.position[0]) + depth * x - layout.bend * along**2
     seen = (root >= 0) & (below > 1e-3) & (depth < _FAR)
     return _Ground(across, along, depth, seen)
 

@@ -59,10 +59,10 @@ def draw_layout(rng: np.random.Generator) -> Layout:
     return Layout(
         half=rng.uniform(2.8, 4.8),
         walks=(rng.uniform(3.5, 7.0), rng.uniform(3.5, 7.0)),
-        bend=rng.choice([0.0, rng.uniform(-0.004, 0.004)]),
+        bend=float(rng.choice([0.0, rng.uniform(-0.004, 0.004)])),
         rise=float(rise),
         crossing=crossing,
-        reach=60.0 if rise >= 0 else min(60.0, 0.9 * np.sqrt(1.5 / -rise)),
+        reach=60.0 if rise >= 0 else min(60.0, 0.9 * math.sqrt(1.5 / -rise)),
     )
 
 

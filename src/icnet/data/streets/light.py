@@ -36,7 +36,7 @@ class Light(NamedTuple):
 def draw_light(rng: np.random.Generator) -> Light:
     """Choose an hour and a weather."""
     hours = (_day, _overcast, _dusk, _night, _fog)
-    return hours[rng.choice(5, p=(0.42, 0.16, 0.18, 0.14, 0.1))](rng)
+    return hours[rng.choice(5, p=(0.46, 0.16, 0.18, 0.12, 0.08))](rng)
 
 
 def hsv(hue: float, saturation: float, value: float) -> Colour:

@@ -1,0 +1,111 @@
+"""The configuration of a sweep, looked at before its first job."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import OmegaConf
+from tests.sweep.made import sweep_config
+
+from icnet.cli import conf_folder
+from icnet.config import check_config
+from icnet.errors import ConfigError
+from icnet.sweep.check import SweepGuard, check_jobs, expand
+from icnet.sweep.command import sweep_name
+
+
+@pytest.fixture
+def loader() -> Iterator[ConfigLoader]:
+    with initialize_config_dir(str(conf_folder()), version_base="1.3"):
+        yield GlobalHydra.instance().config_loader()
+
+
+def test_each_job_of_a_grid_is_known_beforehand(tmp_path: Path, loader: ConfigLoader) -> None:
+    config = sweep_config(tmp_path, "sweep=loss_weights")
+    config.hydra.overrides.task = ["sweep=loss_weights", "loss.sub24=0.3"]  # the command line wins
+    jobs = [[f"loss.sub4={a}", "loss.sub24=0.3", "sweep=loss_weights"] for a in ("0.08", "0.16", "0.4")]
+    assert expand(config, loader) == jobs
+    check_jobs(config, jobs, loader)
+
+
+def test_loss_weights_is_a_grid_around_the_authors_weights(tmp_path: Path, loader: ConfigLoader) -> None:
+    config = sweep_config(tmp_path, "sweep=loss_weights")
+    assert len(expand(config, loader)) == 6
+    assert "hydra.mode" not in (conf_folder() / "sweep" / "loss_weights.yaml").read_text()
+    assert OmegaConf.to_container(config.sweep) == {"jobs": 1, "name": None}
+    check_config(config)
+
+
+@pytest.mark.parametrize(
+    ("second", "message"),
+    [
+        ("loss.sub8=1", "job 1: Could not override 'loss.sub8'"),
+        ("+loss.sub8=1", r"job 1: loss\.sub8 is not a setting: did you mean sub4\?"),
+        ("loss=casc", "job 1: .*Could not find 'loss/casc'"),
+        ("loss.sub4=much", r"job 1: loss\.sub4 is 'much': expected float"),
+        ("sweep.jobs=0", r"job 1: sweep\.jobs is 0"),
+    ],
+)
+def test_a_fault_in_a_later_job_is_named_before_the_first_one_starts(
+    tmp_path: Path, loader: ConfigLoader, second: str, message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message) as caught:
+        check_jobs(sweep_config(tmp_path), [["loss.sub4=0.1"], [second]], loader)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_sweep_file_without_m_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match="sweep=loss_weights is a sweep, not a single run: start it with -m"):
+        SweepGuard().on_run_start(sweep_config(tmp_path, "sweep=loss_weights"))
+    SweepGuard().on_run_start(sweep_config(tmp_path, "sweep=loss_weights", "sweep.name=x"))  # a job of it
+    SweepGuard().on_run_start(sweep_config(tmp_path))
+
+
+def test_misspelt_settings_of_the_sweep_are_named() -> None:
+    with initialize_config_dir(str(conf_folder()), version_base="1.3"):
+        config = compose("config", ["+sweep.job=2"])
+    with pytest.raises(ConfigError, match=r"sweep\.job is not a setting: did you mean jobs\?"):
+        check_config(config)
+
+
+def test_a_sweep_is_called_after_its_folder_or_as_it_was_told(tmp_path: Path) -> None:
+    assert sweep_name(sweep_config(tmp_path)) == "s/d"
+    assert sweep_name(sweep_config(tmp_path, "sweep.name=mine")) == "mine"
+
+
+def test_by_default_sweeps_have_a_folder_of_their_own_by_name_and_time() -> None:
+    with initialize_config_dir(str(conf_folder()), version_base="1.3"):
+        config = compose("config", ["experiment=icnet_camvid"], return_hydra_config=True)
+    HydraConfig.instance().set_config(config)
+    assert re.fullmatch(r"outputs/sweeps/icnet_camvid/\d{4}-\d\d-\d\d_[\d-]+", config.hydra.sweep.dir)
+    assert "processes" in config.hydra.runtime.choices["hydra/launcher"]
+
+
+def test_the_search_maximizes_miou_in_a_study_beside_the_ledger(tmp_path: Path, loader: ConfigLoader) -> None:
+    pytest.importorskip("optuna", reason="the extra optuna is not installed")
+    config = sweep_config(tmp_path, "sweep=loss_weights_optuna", "sweep.jobs=2")
+    sweeper = config.hydra.sweeper
+    assert (sweeper.storage, sweeper.direction, sweeper.n_jobs) == (f"sqlite:///{tmp_path}/s/d/study.db", "maximize", 2)
+    config.hydra.overrides.task = ["sweep=loss_weights_optuna"]
+    assert expand(config, loader) == [["loss.sub4=0.02", "loss.sub24=0.05", "sweep=loss_weights_optuna"]]
+    check_config(config)
+
+
+def test_a_sweep_on_a_cluster_is_submitted_by_an_existing_launcher(tmp_path: Path) -> None:
+    pytest.importorskip("submitit", reason="the extra slurm is not installed")
+    config = sweep_config(
+        tmp_path, "hydra/launcher=submitit_slurm", "hydra.launcher.partition=gpu", "hydra.launcher.gpus_per_node=4",
+        "hydra.launcher.tasks_per_node=4", "experiment=icnet_cityscapes", "trainer.devices=4",
+    )  # fmt: skip
+    launcher = config.hydra.launcher
+    assert launcher._target_.endswith("submitit_launcher.SlurmLauncher")
+    assert (launcher.partition, launcher.tasks_per_node, config.trainer.devices) == ("gpu", 4, 4)
+    assert launcher.submitit_folder == f"{tmp_path}/s/d/.submitit/%j"
+    check_config(config)
