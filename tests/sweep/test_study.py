@@ -58,3 +58,6 @@ def test_only_the_trials_that_are_missing_are_asked_for(tmp_path: Path) -> None:
     )
     prepare_study(config, ledger_in(tmp_path, made(0, "a=1", miou=0.5), made(1, "a=2", state="failed")))
     assert config.hydra.sweeper.n_trials == 4
+    assert (
+        config.hydra.sweeper.sampler.seed == config.seed + 2
+    )  # the seed of the start would draw the same trials again

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import Callback, RichProgressBar
+from pytorch_lightning.callbacks import Callback, RichProgressBar, WeightAveraging
 from torch import Tensor
 
-from icnet.errors import ICNetError
+from icnet.errors import ConfigError, ICNetError
 
 
 class ProgressBar(RichProgressBar):
@@ -23,6 +24,27 @@ class ProgressBar(RichProgressBar):
         """Lightning would show "Epoch 3/-2" where steps alone limit the run."""
         last = self.trainer.max_epochs
         return f"Epoch {current_epoch}" + (f"/{last - 1}" if last is not None and last > 0 else "")
+
+
+class MovingAverage(WeightAveraging):
+    """Lightning's weight averaging with an exponential decay that starts small: young averages forget the first weights.
+
+    The n-th average keeps min(decay, (1 + n) / (10 + n)) of the one before (as in TensorFlow's ExponentialMovingAverage).
+    """
+
+    def __init__(self, decay: float = 0.999) -> None:
+        if not 0 <= decay < 1:
+            raise ConfigError(f"callbacks.ema.decay is {decay}: give at least 0 and less than 1, 0.999 for long runs")
+        super().__init__(multi_avg_fn=partial(_average, decay), use_buffers=True)
+
+
+def _average(decay: float, averages: Any, currents: Any, count: Tensor | int) -> None:
+    """Update tensors of one kind and device in place; whole numbers (counters of BN) are copied."""
+    kept = min(decay, (1 + int(count)) / (10 + int(count)))
+    if averages[0].is_floating_point():
+        torch._foreach_lerp_(averages, currents, 1 - kept)
+    else:
+        torch._foreach_copy_(averages, currents)
 
 
 class ValidateAtTheEnd(Callback):
