@@ -50,7 +50,6 @@ def test_loss_weights_is_a_grid_around_the_authors_weights(tmp_path: Path, loade
         ("+loss.sub8=1", r"job 1: loss\.sub8 is not a setting: did you mean sub4\?"),
         ("loss=casc", "job 1: .*Could not find 'loss/casc'"),
         ("loss.sub4=much", r"job 1: loss\.sub4 is 'much': expected float"),
-        ("sweep.jobs=0", r"job 1: sweep\.jobs is 0"),
     ],
 )
 def test_a_fault_in_a_later_job_is_named_before_the_first_one_starts(
@@ -59,6 +58,13 @@ def test_a_fault_in_a_later_job_is_named_before_the_first_one_starts(
     with pytest.raises(ConfigError, match=message) as caught:
         check_jobs(sweep_config(tmp_path), [["loss.sub4=0.1"], [second]], loader)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("jobs", ["0", "many", "1.5"])
+def test_a_number_of_jobs_side_by_side_that_is_none_is_refused(tmp_path: Path, loader: ConfigLoader, jobs: str) -> None:
+    with pytest.raises(SystemExit, match=rf"icnet: sweep\.jobs is {jobs}: give the number of jobs side by side"):
+        SweepGuard().on_multirun_start(sweep_config(tmp_path, f"sweep.jobs={jobs}"))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_sweep_file_without_m_is_refused(tmp_path: Path) -> None:
@@ -108,4 +114,11 @@ def test_a_sweep_on_a_cluster_is_submitted_by_an_existing_launcher(tmp_path: Pat
     assert launcher._target_.endswith("submitit_launcher.SlurmLauncher")
     assert (launcher.partition, launcher.tasks_per_node, config.trainer.devices) == ("gpu", 4, 4)
     assert launcher.submitit_folder == f"{tmp_path}/s/d/.submitit/%j"
+    check_config(config)
+
+
+def test_the_runs_of_a_sweep_are_one_group_for_wandb() -> None:
+    with initialize_config_dir(str(conf_folder()), version_base="1.3"):
+        config = compose("config", ["logger=[csv,wandb]", "sweep.name=icnet_camvid/2030-01-01"])
+    assert config.logger.wandb.group == "icnet_camvid/2030-01-01"
     check_config(config)

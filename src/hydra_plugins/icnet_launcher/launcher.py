@@ -22,7 +22,7 @@ class ProcessLauncher(Launcher):
     """Hands the jobs that Hydra's sweeper asks for to icnet.sweep, and their mIoU back to the sweeper."""
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        from icnet.sweep.launch import Sweep  # draws: every other command does without
+        from icnet.sweep.launch import Sweep  # Hydra loads this file for every command, `--help` included
 
         self._sweep = Sweep(config, hydra_context.config_loader)
 

@@ -62,6 +62,8 @@ class SweepGuard(Callback):
 def prepare_sweep(config: DictConfig) -> None:
     """Check all that can be known beforehand; only then touch the folder of the sweep."""
     loader = GlobalHydra.instance().config_loader()
+    if type(config.sweep.jobs) is not int or config.sweep.jobs < 1:
+        raise ConfigError(f"sweep.jobs is {config.sweep.jobs}: give the number of jobs side by side, at least 1")
     jobs = expand(config, loader)
     if config.hydra.launcher._target_ != _LAUNCHER:  # a cluster's scheduler keeps the books
         check_jobs(config, jobs, loader)
@@ -100,8 +102,6 @@ def check_jobs(config: DictConfig, jobs: Sequence[Sequence[str]], loader: Config
         try:
             job = loader.load_sweep_config(config, list(overrides))
             check_config(job)
-            if not isinstance(job.sweep.jobs, int) or job.sweep.jobs < 1:
-                raise ConfigError(f"sweep.jobs is {job.sweep.jobs}: give the number of jobs side by side, at least 1")
         except HydraException as error:
             raise ConfigError(f"job {number}: {' '.join(str(error).split())}") from error
         except ConfigError as error:

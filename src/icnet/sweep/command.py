@@ -14,7 +14,7 @@ from icnet.sweep.ledger import Job
 from icnet.sweep.plan import Step
 
 # What Lightning, torchrun and SLURM leave in a process that trains with several others: the job is none of them
-_RANK_VARIABLES = ("LOCAL_RANK", "NODE_RANK", "RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+_RANK_VARIABLES = ("LOCAL_RANK", "NODE_RANK", "GROUP_RANK", "RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 _OF_THE_SWEEP = ("hydra.sweep", "hydra.run.dir", "hydra.mode", "hydra.launcher", "hydra/launcher", "hydra/sweeper")
 _PLAIN = re.compile(r"[\w./+-]+", re.ASCII)
 

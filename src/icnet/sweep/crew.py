@@ -44,7 +44,7 @@ class Crew:
         self._running: list[JobProcess] = []
 
     def run(self, jobs: Sequence[Job]) -> None:
-        """Run all that is left to do of `jobs`. After SIGTERM or Ctrl-C: SystemExit with 143 or 130."""
+        """Run all that is left to do of `jobs`. After SIGTERM, Ctrl-C or a lost terminal: SystemExit, 128 + signal."""
         waiting = deque(job for job in jobs if next_step(job) != "none")
         with catch_signals() as stop:
             try:
@@ -99,12 +99,15 @@ class Crew:
 
 @contextmanager
 def catch_signals() -> Iterator[Stop]:
-    """Note SIGTERM and SIGINT instead of ending at once. Only the main thread may set handlers."""
+    """Note SIGTERM, SIGINT and SIGHUP instead of ending at once. Only the main thread may set handlers."""
     stop = Stop()
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
-    earlier = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    numbers = [signal.SIGTERM, signal.SIGINT]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup
+        numbers.append(signal.SIGHUP)
+    earlier = {number: signal.signal(number, stop) for number in numbers}
     try:
         yield stop
     finally:

@@ -1,4 +1,4 @@
-"""A sweep while it runs: takes jobs from Hydra's sweeper, does what is left to do of them, keeps ledger and page."""
+"""A sweep while it runs: takes jobs from Hydra's sweeper, does what is left to do of them, keeps the ledger."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from icnet.sweep.check import is_grid
 from icnet.sweep.command import build_command, build_environment
 from icnet.sweep.crew import Crew
 from icnet.sweep.ledger import FILE, Job, Ledger, read_ledger
-from icnet.sweep.page import write_page
 from icnet.sweep.plan import Step, next_step, plan_jobs
 from icnet.sweep.process import JobProcess
 from icnet.sweep.share import Shares, open_shares
@@ -41,12 +40,9 @@ class Sweep:
         left = sum(next_step(job) != "none" for job in jobs)
         log.info("Sweep in %s: %s", ledger.folder, say_counts(list(ledger.jobs.values())))
         if left:
-            shares = open_shares(min(left, self.config.sweep.jobs))
-            crew = Crew(
-                ledger, self.config.sweep.jobs, lambda job, step: self._start(job, step, shares), shares.give_back
-            )
-            crew.run(jobs)
-            write_page(ledger)
+            slots = min(left, self.config.sweep.jobs)
+            shares = open_shares(slots)
+            Crew(ledger, slots, lambda job, step: self._start(job, step, shares), shares.give_back).run(jobs)
         self._check_search(ledger)
         return [ledger.jobs[number] for number in numbers]
 

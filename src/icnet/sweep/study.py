@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, read_write
@@ -23,6 +24,8 @@ def prepare_study(config: DictConfig, ledger: Ledger) -> None:
     sweeper = config.hydra.sweeper
     with read_write(config):
         sweeper.n_trials = max(0, sweeper.n_trials - ledger.count("done"))
+        if sweeper.sampler.get("seed") is not None:
+            sweeper.sampler.seed += len(ledger.jobs)  # the same seed would draw the same trials once more
     if sweeper.storage and sweeper.study_name:
         import optuna
 
@@ -31,6 +34,7 @@ def prepare_study(config: DictConfig, ledger: Ledger) -> None:
 
 def mend_study(study: optuna.Study, ledger: Ledger) -> None:
     """Tell the study what became of trials that it believes to be running, and have it repeat the unfinished ones."""
+    import optuna
     from optuna.trial import TrialState
 
     trials = study.get_trials()
@@ -45,7 +49,9 @@ def mend_study(study: optuna.Study, ledger: Ledger) -> None:
         elif trial.state != TrialState.FAIL:
             continue
         if job is not None and job.state != "done" and trial.params not in waiting:
-            study.enqueue_trial(trial.params)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+                study.enqueue_trial(trial.params)
             waiting.append(trial.params)
 
 

@@ -21,7 +21,8 @@ def print_sweep(ledger: Ledger, console: Console | None = None) -> None:
     """Print the jobs of a ledger as they stand."""
     console = console or Console()
     jobs = list(ledger.jobs.values())
-    console.print(build_table(jobs, f"Sweep in {ledger.folder}: {say_counts(jobs)}"))
+    console.print(escape(f"Sweep in {ledger.folder}: {say_counts(jobs)}"), highlight=False, soft_wrap=True)
+    console.print(build_table(jobs))
     for group in group_seeds(jobs):
         choice = " ".join(f"{key}={value}" for key, value in group.settings.items())
         console.print(f"mIoU {escape(choice + ': ' if choice else '')}{say_seeds(group)}", highlight=False)
@@ -30,10 +31,10 @@ def print_sweep(ledger: Ledger, console: Console | None = None) -> None:
             console.print(escape(f"job {job.number}: {job.error}"), style="red", highlight=False, soft_wrap=True)
 
 
-def build_table(jobs: list[Job], title: str) -> Table:
+def build_table(jobs: list[Job]) -> Table:
     """A row per job: number, swept settings, mIoU and pixel accuracy in per cent, time, state."""
     keys = swept_keys(jobs)
-    table = Table(title=escape(title), title_justify="left")
+    table = Table()
     for name in ("job", *keys, "mIoU %", "acc. %", "time", "state"):
         table.add_column(escape(name), justify="left" if name == "state" else "right", overflow="fold")
     for job in rank(jobs):

@@ -14,12 +14,15 @@ from omegaconf import DictConfig
 from icnet.errors import ConfigError, ICNetError
 from icnet.processes import is_follower
 from icnet.tasks.build import build
+from icnet.tasks.loggers import build_loggers
 from icnet.training.callbacks import ValidateAtTheEnd
 from icnet.training.checkpoint import AtomicCheckpointIO, Checkpoints
 from icnet.training.datamodule import SegmentationDataModule
 from icnet.training.interrupt import SaveOnSignal
 from icnet.training.metrics_file import MetricsFile
 from icnet.training.pretrain import ImageNetDataModule
+from icnet.training.speed import ImagesPerSecond
+from icnet.training.tracking import Examples
 
 Data = SegmentationDataModule | ImageNetDataModule
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
@@ -29,16 +32,18 @@ def build_trainer(cfg: DictConfig, folder: Path, monitor: str) -> pl.Trainer:
     """Lightning's Trainer with our checkpoints, callbacks and loggers; `monitor` decides which checkpoint is best."""
     checkpoints = Checkpoints(folder / "checkpoints", monitor, cfg.task.save_every_steps, cfg.task.save_every_minutes)
     callbacks = [build(c) for c in cfg.callbacks.values()]  # in this order: a row is written before its checkpoint is
-    callbacks += [ValidateAtTheEnd(), MetricsFile(folder / "metrics.csv"), checkpoints, SaveOnSignal(checkpoints)]
+    callbacks += [ImagesPerSecond(), ValidateAtTheEnd(), MetricsFile(folder / "metrics.csv")]
+    callbacks += [checkpoints, Examples(), SaveOnSignal(checkpoints)]
     if (cfg.trainer.max_steps or -1) < 0 and (cfg.trainer.max_epochs or -1) < 0:
         raise ConfigError("the run has no end: give trainer.max_steps or trainer.max_epochs")
     counts_steps = isinstance(cfg.trainer.val_check_interval, int)
     trainer: pl.Trainer = build(
         cfg.trainer,
         callbacks=callbacks,
-        logger=[build(logger) for logger in (cfg.get("logger") or {}).values()],
+        logger=build_loggers(cfg, folder),
         plugins=[AtomicCheckpointIO()],
         default_root_dir=str(folder),
+        sync_batchnorm=cfg.trainer.accelerator != "cpu" and torch.cuda.is_available(),  # on one device it stays plain
         precision=choose_precision(cfg.trainer.precision, cfg.trainer.accelerator),
         check_val_every_n_epoch=None if counts_steps else cfg.trainer.check_val_every_n_epoch,
         use_distributed_sampler=False,

@@ -12,6 +12,7 @@ from icnet.model.classifier import BackboneClassifier
 from icnet.model.preprocess import Normalize
 from icnet.tasks.build import build, build_backbone, run_folder
 from icnet.tasks.fit import build_trainer, fit, start
+from icnet.tasks.loggers import finish_tracking
 from icnet.tasks.results import describe_machine, write_results
 from icnet.training.pretrain import ClassificationModule, ImageNetDataModule
 from icnet.weights import sha256
@@ -51,3 +52,4 @@ def pretrain(cfg: DictConfig) -> None:
     if trainer.is_global_zero:
         write_results(folder, "pretrain", cfg.name, metrics, protocol, time.monotonic() - begin)
         log.info("Accuracy %.4f; start a cascade from it with model.backbone.weights=%s", metrics["accuracy"], best)
+        finish_tracking(trainer, metrics, protocol, None, best)

@@ -20,6 +20,7 @@ from icnet.report.page import write_report
 from icnet.tasks.build import build, build_network, run_folder
 from icnet.tasks.figures import draw_figures
 from icnet.tasks.fit import build_trainer, fit, start
+from icnet.tasks.loggers import finish_tracking
 from icnet.tasks.results import describe_machine, print_classes, write_results
 from icnet.training.datamodule import SegmentationDataModule
 from icnet.training.module import SegmentationModule
@@ -58,6 +59,7 @@ def train(cfg: DictConfig) -> None:
         write_report(folder)
         print_classes(metrics)
         log.info("mIoU %.4f; report: %s", metrics["miou"], folder / "report.html")
+        finish_tracking(trainer, metrics, protocol, matrix, best)
 
 
 def build_module(cfg: DictConfig, data: SegmentationDataModule) -> SegmentationModule:

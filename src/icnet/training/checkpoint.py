@@ -85,6 +85,7 @@ class Checkpoints(Callback):
         self.save_last(trainer)
         if improved and trainer.is_global_zero:
             copy_whole(self.last, self.best)
+        trainer.strategy.barrier("best.ckpt")  # the others may read it now
 
     def save_last(self, trainer: pl.Trainer) -> None:
         """Write last.ckpt; all processes call this together."""
@@ -115,3 +116,12 @@ def copy_whole(source: Path, target: Path) -> None:
         os.replace(part, target)
     except OSError as error:
         raise _unwritable(target, part, error) from error
+
+
+def link_whole(source: Path, target: Path) -> None:
+    """Another name for a checkpoint as it is now: one that replaces `source` later leaves it alone."""
+    target.unlink(missing_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:  # a file system without links
+        copy_whole(source, target)

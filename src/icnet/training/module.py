@@ -73,13 +73,15 @@ class SegmentationModule(pl.LightningModule):
             for buffer in self.net.buffers():
                 torch.distributed.broadcast(buffer, src=0)
 
-    def validation_step(self, batch: Frame, batch_idx: int) -> None:
+    def validation_step(self, batch: Frame, batch_idx: int) -> Tensor:
+        """Returns the label map, for callbacks that show it."""
         logits = self._cascade(self.normalize(batch.image))
         label_map = self.net.enlarge(logits.sub124, size_of(batch.label)).argmax(dim=1)
         self.confusion.update(label_map, batch.label)
         fitting = self.trainer.state.fn == TrainerFn.FITTING and bool(self.trainer.loggers)
         loss = self.loss(logits, batch.label)["total"]
         self.log("val/loss", loss, batch_size=len(batch.label), sync_dist=True, logger=fitting)
+        return label_map
 
     def on_validation_epoch_end(self) -> None:
         self.matrix = self.confusion.compute().clone()

@@ -35,6 +35,11 @@ class Row(NamedTuple):
 
 
 def draw_rows(rows: Sequence[Row], classes: ClassTable, path: Path) -> None:
+    """`build_rows` as a PNG."""
+    save_figure(build_rows(rows, classes), path)
+
+
+def build_rows(rows: Sequence[Row], classes: ClassTable) -> Figure:
     """One row for each example, ignored pixels of the label striped in black, and the classes as a legend below."""
     if not rows:
         raise ValueError("there is no row to draw")
@@ -53,7 +58,7 @@ def draw_rows(rows: Sequence[Row], classes: ClassTable, path: Path) -> None:
         frameon=False, fontsize=9, labelcolor=INK, handlelength=1.1, handleheight=1.1, handletextpad=0.5,
         columnspacing=1.6, borderpad=0, borderaxespad=0,
     )  # fmt: skip
-    save_figure(figure, path)
+    return figure
 
 
 def mark_ignored(colored: Pixels, label: Pixels) -> Pixels:

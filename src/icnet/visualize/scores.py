@@ -39,10 +39,14 @@ def draw_class_iou(iou: Mapping[str, float | None], classes: ClassTable, path: P
 
 
 def draw_confusion(matrix: npt.ArrayLike, names: Sequence[str], path: Path) -> None:
+    """`build_confusion` as a PNG."""
+    save_figure(build_confusion(matrix, names), path)
+
+
+def build_confusion(matrix: npt.ArrayLike, names: Sequence[str]) -> Figure:
     """A heat map of counts by (label, prediction), each row in per cent of the labelled pixels of its class."""
     counts = np.asarray(matrix, np.float64)
-    totals = counts.sum(axis=1, keepdims=True)
-    share = np.divide(100 * counts, totals, out=np.full_like(counts, np.nan), where=totals > 0)
+    share = share_of_labels(counts)
     side = min(14.0, 3.2 + 0.42 * len(names))
     figure, axes = new_axes(side + 0.7, side, "Where the pixels of each class went, %")
     # The square root: a confusion of 2 % is what one looks for, and would be white on a linear scale.
@@ -51,8 +55,14 @@ def draw_confusion(matrix: npt.ArrayLike, names: Sequence[str], path: Path) -> N
     _add_scale(figure, axes, image)
     if len(names) <= _MOST_NUMBERS:
         _write_numbers(axes, share)
-    _say_unlabelled(axes, np.flatnonzero(totals[:, 0] == 0), len(names))
-    save_figure(figure, path)
+    _say_unlabelled(axes, np.flatnonzero(counts.sum(axis=1) == 0), len(names))
+    return figure
+
+
+def share_of_labels(counts: Floats) -> Floats:
+    """Counts by (label, prediction) in per cent of the labelled pixels of each class; NaN for a class without any."""
+    totals = counts.sum(axis=1, keepdims=True)
+    return np.divide(100 * counts, totals, out=np.full_like(counts, np.nan), where=totals > 0)
 
 
 def _draw_bar(axes: Axes, row: int, value: float | None, color: tuple[float, ...]) -> None:

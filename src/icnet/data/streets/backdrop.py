@@ -36,7 +36,7 @@ def _gradient(y: Floats, light: Light) -> Floats:
     """(h, w, 3): the horizon's colour fades into the zenith's; y is the tangent of the height."""
     high = np.clip(y / 0.55, 0, 1)[..., None]
     horizon, zenith = np.array(light.horizon, np.float32), np.array(light.zenith, np.float32)
-    return horizon * (1 - high) + zenith * high
+    return np.asarray(horizon * (1 - high) + zenith * high, np.float32)
 
 
 def _glow(x: Floats, y: Floats, z: Floats, light: Light) -> Floats:
@@ -66,7 +66,7 @@ def _cover(x: Floats, y: Floats, z: Floats, light: Light, rng: np.random.Generat
 
 def _relief(camera: Camera, y: Floats) -> Floats:
     """(h, w, 1): clouds are a little darker low in the sky."""
-    return np.clip(0.86 + 0.3 * y, 0.8, 1.05)[..., None]
+    return np.asarray(np.clip(0.86 + 0.3 * y, 0.8, 1.05)[..., None], np.float32)
 
 
 def _stars(canvas: Canvas, rng: np.random.Generator) -> None:

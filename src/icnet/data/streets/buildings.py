@@ -15,7 +15,7 @@ from icnet.data.streets.layout import Layout
 from icnet.data.streets.light import Colour, dim
 from icnet.data.streets.texture import paint, wall
 
-_DEEP = 9.0  # metres from the front to the back of a house
+_DEEP = 7.5  # metres from the front to the back of a house
 _END = 85.0  # metres along the street, where the far row stands
 _UP = np.array([0.0, 1.0, 0.0])
 
@@ -30,11 +30,19 @@ class Building(NamedTuple):
     ridge: float  # metres that the roof rises above the front; 0 for a flat one
     slope: float  # metres from the front to the ridge
     seed: int  # of its looks
+    flank: bool = True  # whether its side wall towards the camera can be seen
 
     @property
     def base(self) -> Floats:
         """The four corners on the ground (4, 3), along the front first."""
         return np.array([self.near, self.far, self.far + self.back * _DEEP, self.near + self.back * _DEEP])
+
+    @property
+    def eaves(self) -> Floats:
+        """The two upper corners of the front (2, 3), at one height also where the street climbs."""
+        ends = np.array([self.near, self.far])
+        ends[:, 1] = ends[:, 1].max() + self.height
+        return ends
 
 
 class Gap(NamedTuple):
@@ -78,10 +86,13 @@ def in_sight(camera: Camera, houses: list[Building]) -> list[Building]:
     skyline = np.full(camera.width, np.inf)  # the row above which nothing is covered yet, for each column
     kept = []
     for house in reversed(houses):
-        left, right, high, _ = _extent(camera, np.concatenate([house.base, house.base + _UP * (house.height + house.ridge)]))
+        left, right, high, _ = _extent(
+            camera, np.concatenate([house.base, house.base + _UP * (house.height + house.ridge)])
+        )
         if (skyline[left:right] > high).any():
-            kept.append(house)
-        edge = house.near + np.linspace(0, 1, 6)[:, None] * (house.far - house.near) + _UP * house.height
+            left, right, high, _ = _extent(camera, np.array([house.eaves[0], house.eaves[0] + house.back * _DEEP]))
+            kept.append(house._replace(flank=bool((skyline[left:right] > high - house.ridge * 20).any())))
+        edge = house.eaves[0] + np.linspace(0, 1, 6)[:, None] * (house.eaves[1] - house.eaves[0])
         left, right, _, low = _extent(camera, edge)
         skyline[left:right] = np.minimum(skyline[left:right], low)
     return kept[::-1]
@@ -93,9 +104,9 @@ def draw_building(canvas: Canvas, house: Building) -> None:
     style = draw_style(rng)
     if house.ridge:
         _roof(canvas, house, any_paint(rng))
-    if abs(house.back[0]) > 0.5 and house.near[2] > canvas.camera.position[2]:
-        _side(canvas, house, style)
-    _wall(canvas, house, (house.near, house.far), -house.back, style)
+    if house.flank and abs(house.back[0]) > 0.5 and house.near[2] > canvas.camera.position[2]:
+        _side(canvas, house, style, rng)
+    _wall(canvas, house, (house.near, house.far), -house.back, style, rng)
 
 
 def _lots(rng: np.random.Generator, layout: Layout) -> Iterator[tuple[float, float]]:
@@ -129,30 +140,34 @@ def _extent(camera: Camera, points: Floats) -> tuple[int, int, float, float]:
     return int(left), int(right), float(pixels[:, 1].min()), float(pixels[:, 1].max())
 
 
-def _side(canvas: Canvas, house: Building, style: Style) -> None:
+def _side(canvas: Canvas, house: Building, style: Style, rng: np.random.Generator) -> None:
     """The end wall towards the camera; under a pitched roof it ends in a gable."""
     deep = house.near + house.back * _DEEP
     normal = np.cross(_UP, house.back) * (1 if house.back[0] < 0 else -1)
     if house.ridge:
-        top = house.near + _UP * house.height
+        top = house.eaves[0]
         rise = house.back * house.slope + _UP * house.ridge
-        gable = np.array([top, top + rise, top + rise + house.back * (_DEEP - 2 * house.slope), top + house.back * _DEEP])
+        gable = np.array(
+            [top, top + rise, top + rise + house.back * (_DEEP - 2 * house.slope), top + house.back * _DEEP]
+        )
         canvas.face(gable, dim(canvas.light.on(style.wall, tuple(normal)), 0.9))
         canvas.finish(BUILDING, max(1.0, canvas.camera.depth(house.near)))
-    _wall(canvas, house, (house.near, deep), normal, style._replace(shop=False, balconies=False))
+    _wall(canvas, house, (house.near, deep), normal, style._replace(shop=False, balconies=False), rng)
 
 
-def _wall(canvas: Canvas, house: Building, ends: tuple[Floats, Floats], normal: Floats, style: Style) -> None:
+def _wall(
+    canvas: Canvas, house: Building, ends: tuple[Floats, Floats], normal: Floats, style: Style, rng: np.random.Generator
+) -> None:
     """One upright wall between two points on the ground."""
     camera, (a, b) = canvas.camera, ends
-    low, high = min(a[1], b[1]), max(a[1], b[1]) + house.height
+    low, high = min(a[1], b[1]), house.eaves[0, 1]
     outline = camera.outline(np.array([a, b, [b[0], high, b[2]], [a[0], high, a[2]]]))
     if not _in_frame(canvas, outline):
         return
     length, height = float(np.hypot(b[0] - a[0], b[2] - a[2])), float(high - low)
-    scale = min(camera.focal / max(camera.depth(a), 2.0), 22 * canvas.unit)
-    scale = min(scale, float(np.sqrt(110_000 * canvas.unit**2 / (length * height))))
-    picture = draw_front((length, height), scale, style, canvas.light, tuple(normal), house.seed)
+    scale = min(camera.focal / max(camera.depth(a), 2.0), 20 * canvas.unit)
+    scale = min(scale, float(np.sqrt(55_000 * canvas.unit**2 / (length * height))))
+    picture = draw_front((length, height), scale, style, canvas.light, tuple(normal), rng)
     span = outline.max(axis=0) - outline.min(axis=0)
     picture = shrink(picture, round(picture.shape[0] * 2.0 * span[0] / max(span[1], 1.0)))
     u = np.array([b[0] - a[0], 0.0, b[2] - a[2]]) / picture.shape[1]
@@ -163,7 +178,7 @@ def _wall(canvas: Canvas, house: Building, ends: tuple[Floats, Floats], normal: 
 def _roof(canvas: Canvas, house: Building, tiles: Colour) -> None:
     """The slope above the front, where the camera can see it, and a chimney."""
     camera = canvas.camera
-    eaves = np.array([house.near, house.far]) + _UP * (house.height + max(0.0, house.far[1] - house.near[1]))
+    eaves = house.eaves
     rise = house.back * house.slope + _UP * house.ridge
     outward = _UP * house.slope - house.back * house.ridge
     chimney = eaves[0] * 0.7 + eaves[1] * 0.3 + rise
@@ -179,13 +194,14 @@ def _roof(canvas: Canvas, house: Building, tiles: Colour) -> None:
 
 
 def _chimney(canvas: Canvas, foot: Floats, house: Building, paint: Colour) -> None:
-    if canvas.camera.depth(foot) < 3:
+    x, y, depth = canvas.camera.see((float(foot[0]), float(foot[1]), float(foot[2])))
+    if not (3 < depth < 50 and 0 < x < canvas.camera.width and y > 0):
         return
     along = (house.far - house.near) / np.linalg.norm(house.far - house.near)
     left, right = foot - along * 0.5, foot + along * 0.5
     colour = canvas.light.on(paint, tuple(-house.back))
     canvas.face(np.array([left - _UP, right - _UP, right + _UP * 1.2, left + _UP * 1.2]), colour)
-    canvas.finish(BUILDING, canvas.camera.depth(foot))
+    canvas.finish(BUILDING, depth)
 
 
 def _in_frame(canvas: Canvas, outline: Floats) -> bool:

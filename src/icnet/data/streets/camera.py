@@ -61,7 +61,7 @@ class Camera(NamedTuple):
         x = (np.arange(self.width, dtype=np.float32) - self.centre[0]) / self.focal
         y = (np.arange(self.height, dtype=np.float32)[:, None] - self.centre[1]) / self.focal
         right, down, ahead = self.axes.astype(np.float32)
-        return tuple(right[i] * x + down[i] * y + ahead[i] for i in range(3))  # type: ignore[return-value]
+        return tuple(right[i] * x + down[i] * y + ahead[i] for i in range(3))
 
 
 def axes(yaw: float, pitch: float, roll: float) -> Floats:

@@ -16,6 +16,7 @@ ROAD, SIDEWALK, BUILDING, POLE, SIGN, VEGETATION, SKY, PERSON, RIDER, CAR = 7, 8
 WITH_INSTANCES = (PERSON, RIDER, CAR)
 
 _INK = 0.6  # how much darker the rims of things are, 0..1
+_EDGE = (34.0, 32.0, 40.0)  # the colour of the lines around planes
 _SHIFT = 4  # cv2 takes polygon corners in 1/16 of a pixel
 Pixels = npt.NDArray[np.uint8]
 Box = tuple[slice, slice]
@@ -33,6 +34,7 @@ class Canvas:
         size = (camera.height, camera.width)
         self.camera, self.light = camera, light
         self.unit = camera.height / 256  # one 'pixel' of a frame of 256 rows: what the smallest details are measured in
+        self.hazy = light.haze > 0.004  # less of it per metre is not worth the time
         self.image = np.zeros((*size, 3), np.uint8)
         self.labels = np.zeros(size, np.uint8)
         self.instances = np.zeros(size, np.uint16)
@@ -87,12 +89,12 @@ class Canvas:
         self._enter(box, covered, label)
         self.depth[box][covered] = depth
 
-    def stamp(self, box: Box, colours: Pixels, alpha: Pixels, label: int, depth: Floats | float) -> None:
+    def stamp(self, box: Box, colours: Pixels, alpha: Pixels, label: int, depth: float) -> None:
         """Blend colours (h, w, 3) into a box by alpha (h, w) in 0..255; where it is above a half, the pixel is `label`."""
         self.image[box] = blend(self.image[box], colours, alpha)
         covered = alpha > 127
         self._enter(box, covered, label)
-        np.copyto(self.depth[box], np.asarray(depth, np.float32), where=covered)
+        self.depth[box][covered] = depth
 
     def plane(self, homography: Floats, texture: Pixels, outline: Floats, label: int) -> None:
         """A texture on a plane: homography (3, 3) takes texture pixels to frame pixels, with the depth in its last row.
@@ -105,9 +107,14 @@ class Canvas:
         top, left, size = box[0].start, box[1].start, (box[1].stop - box[1].start, box[0].stop - box[0].start)
         shift = np.array([[1.0, 0, -left], [0, 1.0, -top], [0, 0, 1.0]])
         colours = cv2.warpPerspective(texture, shift @ homography, size, borderMode=cv2.BORDER_REPLICATE)
-        alpha = np.zeros(size[::-1], np.uint8)
-        cv2.fillConvexPoly(alpha, fixed(outline - (left, top)), 255, cv2.LINE_AA, _SHIFT)
-        self.stamp(box, colours.astype(np.uint8, copy=False), alpha, label, _plane_depth(homography, box))
+        mask, corners = np.zeros(size[::-1], np.uint8), fixed(outline - (left, top))
+        cv2.fillConvexPoly(mask, corners, 255, cv2.LINE_8, _SHIFT)
+        cv2.copyTo(colours, mask, self.image[box])
+        cv2.polylines(self.image[box], [corners], True, _EDGE, max(1, round(self.unit)), cv2.LINE_AA, _SHIFT)
+        for ids in (self.labels, self.instances):
+            cv2.fillConvexPoly(ids, fixed(outline), label, cv2.LINE_8, _SHIFT)
+        if self.hazy:
+            cv2.copyTo(_plane_depth(homography, box), mask, self.depth[box])
 
     def _ink(self, box: Box, silhouette: Pixels) -> None:
         """Darken the rim of a thing's silhouette, as with a pen."""

@@ -2,57 +2,22 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
+import cv2
 import numpy as np
 
 from icnet.data.streets.camera import Floats
 from icnet.data.streets.canvas import CAR, Canvas
+from icnet.data.streets.car_shapes import SHAPES, CarShape
 from icnet.data.streets.layout import Spot
 from icnet.data.streets.light import Colour, dim, hsv, mix
 
 _NOSE, _TAIL = 0, 1
 
 
-class _Shape(NamedTuple):
-    """Outlines from the side, counter-clockwise from the front bumper: metres to the front and up."""
-
-    body: Floats
-    cabin: Floats
-    half: float  # half the width
-    roof: float  # how wide the roof is, as a share of the width at the windows' foot
-    wheel: float  # radius
-    axles: tuple[float, float]
-
-
-_SHAPES = (
-    _Shape(  # saloon
-        np.array([[2.2, 0.28], [2.22, 0.62], [2.05, 0.8], [0.95, 0.95], [-1.7, 0.98], [-2.2, 0.9], [-2.2, 0.32]]),
-        np.array([[0.95, 0.94], [0.2, 1.42], [-0.95, 1.44], [-1.7, 0.97]]),
-        0.9, 0.78, 0.34, (1.35, -1.35),
-    ),
-    _Shape(  # hatchback
-        np.array([[1.9, 0.28], [1.95, 0.65], [1.75, 0.86], [0.9, 1.0], [-1.75, 1.05], [-1.85, 0.7], [-1.82, 0.32]]),
-        np.array([[0.95, 0.99], [0.25, 1.52], [-1.25, 1.54], [-1.75, 1.04]]),
-        0.87, 0.8, 0.33, (1.18, -1.18),
-    ),
-    _Shape(  # off-roader
-        np.array([[2.2, 0.4], [2.25, 0.85], [2.05, 1.05], [0.95, 1.15], [-2.1, 1.18], [-2.2, 0.85], [-2.15, 0.42]]),
-        np.array([[1.0, 1.14], [0.4, 1.76], [-1.75, 1.78], [-2.1, 1.17]]),
-        0.97, 0.85, 0.4, (1.35, -1.35),
-    ),
-    _Shape(  # van
-        np.array([[2.4, 0.35], [2.42, 0.9], [2.2, 1.1], [1.75, 1.2], [-2.35, 1.22], [-2.4, 0.9], [-2.38, 0.38]]),
-        np.array([[1.8, 1.19], [1.15, 2.05], [-2.25, 2.1], [-2.36, 1.2]]),
-        1.0, 0.92, 0.36, (1.5, -1.45),
-    ),
-)
-
-
 class _Car:
     """A car at its spot; points of it are given as (to the front, up, to its right)."""
 
-    def __init__(self, canvas: Canvas, spot: Spot, shape: _Shape, paint: Colour) -> None:
+    def __init__(self, canvas: Canvas, spot: Spot, shape: CarShape, paint: Colour) -> None:
         self.canvas, self.spot, self.shape, self.paint = canvas, spot, shape, paint
         ahead = np.array([np.sin(spot.heading), 0.0, np.cos(spot.heading)])
         right = np.array([np.cos(spot.heading), 0.0, -np.sin(spot.heading)])
@@ -70,11 +35,15 @@ class _Car:
 
 def draw_car(canvas: Canvas, spot: Spot, rng: np.random.Generator) -> None:
     """A car in any direction."""
-    car = _Car(canvas, spot, _SHAPES[rng.choice(4, p=(0.3, 0.32, 0.22, 0.16))], _lacquer(rng))
+    car = _Car(canvas, spot, SHAPES[rng.choice(4, p=(0.3, 0.32, 0.22, 0.16))], _lacquer(rng))
     side = 1.0 if car.towards[2] > 0 else -1.0
+    beside = abs(car.towards[2]) > car.shape.half  # else no flank can be seen
     _underside(car)
-    _hull(car, side)
-    _wheels(car, side, rng)
+    _tyres(car)
+    _hull(car)
+    if beside:
+        _flank(car, side)
+        _wheels(car, side, rng)
     _cabin(car, side, rng)
     canvas.finish(CAR, spot.depth)
 
@@ -87,10 +56,9 @@ def _lacquer(rng: np.random.Generator) -> Colour:
 
 def _underside(car: _Car) -> None:
     """The dark between the wheels."""
-    half, body = car.shape.half * 0.92, car.shape.body
-    for z in (-half, half):
-        ends = np.array([[body[0, 0] - 0.25, 0.5], [body[-1, 0] + 0.25, 0.5], [body[-1, 0] + 0.25, 0.1], [body[0, 0] - 0.25, 0.1]])
-        car.face(np.column_stack([ends, np.full(4, z)]), (14.0, 14.0, 18.0))
+    front, rear = car.shape.axles
+    for z in (-0.8 * car.shape.half, 0.8 * car.shape.half):
+        car.face(_panel(rear, front, 0.16, 0.5, z), (14.0, 14.0, 18.0))
 
 
 def _strip(a: Floats, b: Floats, left: float, right: float, top: float = 1.0) -> Floats:
@@ -98,7 +66,8 @@ def _strip(a: Floats, b: Floats, left: float, right: float, top: float = 1.0) ->
     return np.array([[*a, left], [*a, right], [*b, right * top], [*b, left * top]])
 
 
-def _hull(car: _Car, side: float) -> None:
+def _hull(car: _Car) -> None:
+    """The faces that run across the car, from bumper to bumper."""
     body, half = car.shape.body, car.shape.half
     for i in range(len(body) - 1):
         a, b = body[i], body[i + 1]
@@ -110,8 +79,11 @@ def _hull(car: _Car, side: float) -> None:
                 _front(car)
             elif i == len(body) - 2:
                 _rear(car)
-    outward = np.array([0.0, 0.0, side])
-    flank = np.column_stack([body, np.full(len(body), side * half)])
+
+
+def _flank(car: _Car, side: float) -> None:
+    body, outward = car.shape.body, np.array([0.0, 0.0, side])
+    flank = np.column_stack([body, np.full(len(body), side * car.shape.half)])
     car.face(flank, car.shine(car.paint, outward))
     _trim(car, side, car.shine(car.paint, outward))
 
@@ -159,19 +131,40 @@ def _rear(car: _Car) -> None:
         car.face(_across(car, _TAIL, (0.62 * side, 0.98 * side), (0.45, 0.98)), lamp)
 
 
+def _tyres(car: _Car) -> None:
+    """The treads of all four wheels; of most of them little is left once the body is painted."""
+    shape, around = car.shape, np.linspace(0, 2 * np.pi, 13)[:-1]
+    for axle in shape.axles:
+        for side in (-1, 1):
+            rings = [_ring(car, axle, 1.0, side * z, around) for z in (shape.half - 0.24, shape.half)]
+            pixels = car.canvas.camera.outline(car.spot.base + np.concatenate(rings) @ car.axes)
+            if len(pixels) > 2:
+                hull = cv2.convexHull(pixels.astype(np.float32))[:, 0]
+                car.canvas.polygon(hull.astype(np.float32, copy=False), (20.0, 20.0, 23.0))
+
+
+def _ring(car: _Car, axle: float, size: float, z: float, around: Floats) -> Floats:
+    """Points around an axle, `size` wheels' radii away from it."""
+    radius = size * car.shape.wheel
+    x, y = axle + radius * np.cos(around), car.shape.wheel + radius * np.sin(around)
+    return np.stack([x, y, np.full(len(around), z)], axis=1)
+
+
 def _wheels(car: _Car, side: float, rng: np.random.Generator) -> None:
-    around = np.linspace(0, 2 * np.pi, 15)[:-1]
-    turn = rng.uniform(0, 1)
+    """Both wheels of one flank, with their arches and spokes."""
+    around, turn, half = np.linspace(0, 2 * np.pi, 15)[:-1], rng.uniform(0, 1), car.shape.half
     hub = car.canvas.light.on(hsv(0.6, 0.05, rng.uniform(0.55, 0.9)))
     for axle in car.shape.axles:
-        for radius, colour, z in ((1.16, (10.0, 10.0, 12.0), 0.005), (1.0, (26.0, 26.0, 30.0), 0.02), (0.62, hub, 0.03)):
-            r = radius * car.shape.wheel
-            ring = np.stack([axle + r * np.cos(around), car.shape.wheel + r * np.sin(around), np.full(14, side * (car.shape.half + z))], axis=1)
-            car.face(ring, colour)
+        for size, colour, out in (
+            (1.16, (10.0, 10.0, 12.0), 0.005),
+            (1.0, (28.0, 28.0, 32.0), 0.02),
+            (0.62, hub, 0.03),
+        ):
+            car.face(_ring(car, axle, size, side * (half + out), around), colour)
         for spoke in np.arange(3) * 2.1 + turn:
-            x, y = 0.55 * car.shape.wheel * np.cos(spoke), 0.55 * car.shape.wheel * np.sin(spoke)
-            tip = np.array([[0, 0], [x - 0.2 * y, y + 0.2 * x], [x + 0.2 * y, y - 0.2 * x]])
-            car.face(np.column_stack([tip + (axle, car.shape.wheel), np.full(3, side * (car.shape.half + 0.04))]), (45.0, 45.0, 50.0))
+            tip = _ring(car, axle, 0.55, side * (half + 0.04), spoke + np.array([-0.35, 0.35]))
+            middle = np.array([[axle, car.shape.wheel, side * (half + 0.04)]])
+            car.face(np.concatenate([middle, tip]), (50.0, 50.0, 56.0))
 
 
 def _cabin(car: _Car, side: float, rng: np.random.Generator) -> None:
@@ -198,10 +191,13 @@ def _side_windows(car: _Car, flank: Floats, glass: Colour, shine: Colour) -> Non
     """Two panes with a pillar between them."""
     panes = _inset(flank, 0.05, 0.12)
     for left, right in ((0.0, 0.47), (0.53, 1.0)):
-        low, high = panes[0] + (panes[3] - panes[0]) * [[left], [right]], panes[1] + (panes[2] - panes[1]) * [[left], [right]]
-        pane = np.array([low[0], high[0], high[1], low[1]])
+        foot, head = panes[3] - panes[0], panes[2] - panes[1]
+        pane = np.array(
+            [panes[0] + foot * left, panes[1] + head * left, panes[1] + head * right, panes[0] + foot * right]
+        )
         car.face(pane, glass)
-        car.face(np.array([pane[0] * 0.35 + pane[1] * 0.65, pane[1], pane[2], pane[3] * 0.35 + pane[2] * 0.65]), shine)
+        split = pane[[0, 3]] * 0.35 + pane[[1, 2]] * 0.65
+        car.face(np.array([split[0], pane[1], pane[2], split[1]]), shine)
 
 
 def _inset(face: Floats, across: float, up: float) -> Floats:

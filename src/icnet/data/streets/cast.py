@@ -13,8 +13,8 @@ from icnet.data.streets.camera import Camera, Floats
 from icnet.data.streets.layout import Layout, Spot
 
 Box = tuple[float, float, float, float]  # left, top, right, foot in pixels
-_TRIES = 24
-_HIDDEN = 0.3  # share of a thing that may be hidden
+_TRIES = 18
+_HIDDEN = 0.22  # share of a thing that may be hidden
 
 
 class Thing(NamedTuple):
@@ -33,7 +33,7 @@ class _Role(NamedTuple):
     """How many things of a kind there are, and where they may stand."""
 
     kind: str
-    count: tuple[int, int]
+    many: tuple[int, int]
     height: tuple[float, float]  # metres
     share: tuple[float, float]  # of the frame's height that its height may take up
     place: Callable[[np.random.Generator, Layout], tuple[float, float]]  # across, heading
@@ -46,9 +46,9 @@ def draw_cast(rng: np.random.Generator, camera: Camera, layout: Layout) -> list[
     """All things beside and on the road, the furthest first."""
     things: list[Thing] = []
     for role in _ROLES:
-        sizes = (role.share[0], _closest(camera, layout, role))
-        for _ in range(rng.integers(role.count[0], role.count[1] + 1)):
-            things.extend(_search(rng, camera, layout, role._replace(share=sizes), things))
+        fitted = role._replace(share=_sizes(camera, layout, role))
+        for _ in range(rng.integers(role.many[0], role.many[1] + 1)):
+            things.extend(_search(rng, camera, layout, fitted, things))
     return sorted(things, key=lambda thing: -thing.spot.depth)
 
 
@@ -70,7 +70,8 @@ def shadow(thing: Thing, to_sun: tuple[float, float, float]) -> Floats:
 
 def cast_shadow(base: Floats, height: float, to_sun: tuple[float, float, float]) -> Floats:
     """What a prism of some height over ground points (N, 3) shades, corners (2 N, 3) in no order."""
-    away = -np.array([to_sun[0], 0.0, to_sun[2]]) * height / max(float(to_sun[1]), 0.25)
+    reach = -height / max(to_sun[1], 0.25)
+    away = np.array([to_sun[0] * reach, 0.0, to_sun[2] * reach])
     return np.concatenate([base, base + away])
 
 
@@ -79,7 +80,7 @@ def footprint(thing: Thing) -> Floats:
     turn = thing.spot.heading
     ahead = np.array([np.sin(turn), 0.0, np.cos(turn)]) * thing.reach[0]
     right = np.array([np.cos(turn), 0.0, -np.sin(turn)]) * thing.reach[1]
-    return thing.spot.base + np.array([ahead + right, ahead - right, -ahead - right, right - ahead])
+    return np.array([ahead + right, ahead - right, -ahead - right, right - ahead]) + thing.spot.base
 
 
 def _search(rng: np.random.Generator, camera: Camera, layout: Layout, role: _Role, taken: list[Thing]) -> list[Thing]:
@@ -105,23 +106,27 @@ def _search(rng: np.random.Generator, camera: Camera, layout: Layout, role: _Rol
     return []
 
 
-def _closest(camera: Camera, layout: Layout, role: _Role) -> float:
-    """The largest share of the frame's height that a thing can have with its foot in the frame."""
-    for share in np.geomspace(role.share[1], role.share[0], 8) if role.whole else ():
-        along = camera.focal * role.height[0] / (float(share) * camera.height)
+def _sizes(camera: Camera, layout: Layout, role: _Role) -> tuple[float, float]:
+    """How large on the screen things of a kind may be here: with the whole of them in the frame, where that is wanted."""
+    for share in np.geomspace(role.share[1], 0.12, 10).tolist() if role.whole else ():
+        along = camera.focal * role.height[0] / (share * camera.height)
         if camera.see(layout.point(float(camera.position[0]), along))[1] < camera.height:
-            return float(share)
-    return role.share[not role.whole]
+            return min(role.share[0], 0.7 * share), share
+    return role.share
 
 
 def _clash(a: Thing, b: Thing) -> bool:
     """Whether two things stand in the same place, or the nearer one hides much of the other."""
-    if abs(a.spot.depth - b.spot.depth) < 5 and math.dist(a.spot.base, b.spot.base) < 0.8 * (max(a.reach) + max(b.reach)):
+    if abs(a.spot.depth - b.spot.depth) < 5 and math.dist(a.spot.base, b.spot.base) < 0.8 * (
+        max(a.reach) + max(b.reach)
+    ):
         return True
     width = min(a.box[2], b.box[2]) - max(a.box[0], b.box[0])
     height = min(a.box[3], b.box[3]) - max(a.box[1], b.box[1])
-    left, top, right, foot = a.box if a.spot.depth > b.spot.depth else b.box
-    return width > 0 and height > 0 and width * height > _HIDDEN * (right - left) * (foot - top)
+    far = a if a.spot.depth > b.spot.depth else b
+    left, top, right, foot = far.box
+    bearable = _HIDDEN if far.kind != "car" else 0.5
+    return width > 0 and height > 0 and width * height > bearable * (right - left) * (foot - top)
 
 
 def _side(rng: np.random.Generator) -> int:
@@ -163,10 +168,10 @@ def _green(rng: np.random.Generator, layout: Layout) -> tuple[float, float]:
 
 
 _ROLES = (
-    _Role("rider", (2, 3), (1.65, 1.9), (0.33, 0.75), _cycling, (0.8, 0.4), 0.32, True),
-    _Role("car", (2, 3), (1.5, 1.5), (0.16, 0.42), _lane, (2.2, 0.9), 0.8, False),
-    _Role("person", (3, 4), (1.55, 1.95), (0.33, 0.7), _walking, (0.4, 0.4), 0.2, True),
-    _Role("sign", (2, 3), (2.4, 3.2), (0.38, 0.85), _kerb, (0.3, 0.3), 0.08, False),
+    _Role("rider", (2, 3), (1.65, 1.9), (0.36, 0.8), _cycling, (0.8, 0.4), 0.32, True),
+    _Role("person", (3, 4), (1.6, 1.95), (0.4, 0.85), _walking, (0.4, 0.4), 0.2, True),
+    _Role("car", (2, 4), (1.5, 1.5), (0.15, 0.4), _lane, (2.2, 0.9), 0.9, False),
+    _Role("sign", (2, 3), (2.4, 3.2), (0.38, 0.85), _kerb, (0.3, 0.3), 0.15, False),
     _Role("lamp", (1, 3), (4.0, 6.5), (0.6, 1.7), _kerb, (0.3, 0.3), 0.05, False),
     _Role("tree", (1, 3), (4.0, 7.5), (0.5, 1.5), _green, (0.8, 0.8), 0.3, False),
     _Role("gantry", (0, 1), (5.0, 6.5), (0.5, 0.9), _kerb, (0.3, 0.3), 0.1, False),

@@ -40,7 +40,11 @@ def draw_style(rng: np.random.Generator) -> Style:
     return Style(
         material=int(rng.choice(5, p=(0.36, 0.12, 0.14, 0.22, 0.16))),
         wall=any_paint(rng),
-        trim=hsv(rng.choice([0.1, rng.random()]), abs(rng.normal(0, 0.12)), rng.choice([rng.uniform(0.75, 1), rng.uniform(0.1, 0.4)])),
+        trim=hsv(
+            rng.choice([0.1, rng.random()]),
+            abs(rng.normal(0, 0.12)),
+            rng.choice([rng.uniform(0.75, 1), rng.uniform(0.1, 0.4)]),
+        ),
         glass=hsv(rng.uniform(0.5, 0.65), rng.uniform(0.1, 0.4), rng.uniform(0.1, 0.4)),
         shade=hsv(rng.random(), rng.uniform(0.3, 0.8), rng.uniform(0.3, 0.9)),
         storey=storey,
@@ -81,9 +85,10 @@ class Front:
         self.picture[max(top, 0) : max(bottom, 0), max(left, 0) : max(right, 0)] = colour
 
 
-def draw_front(size: tuple[float, float], scale: float, style: Style, light: Light, normal: Normal, seed: int) -> Pixels:
+def draw_front(
+    size: tuple[float, float], scale: float, style: Style, light: Light, normal: Normal, rng: np.random.Generator
+) -> Pixels:
     """A front of (width, height) metres at `scale` pixels for a metre, with its top in row 0."""
-    rng = np.random.default_rng(seed)
     front = Front(size, scale, style, light, normal)
     halvings = int(np.clip(np.log2(_WALL / scale), 0, 4))
     rough = patch(wall(style.material, halvings), rng, front.picture.shape[:2], scale / _WALL * 2**halvings)
@@ -177,7 +182,11 @@ def _ground_floor(front: Front, ground: float, rng: np.random.Generator) -> None
 def _shop(front: Front, ground: float, rng: np.random.Generator) -> None:
     """Large panes under a striped awning or a board."""
     style, lamp = front.style, rng.random() < 0.5 + front.light.lamps
-    inside = hsv(rng.uniform(0.06, 0.16), rng.uniform(0.2, 0.5), 0.95) if lamp and front.light.lamps > 0.2 else front.lit(style.glass)
+    inside = (
+        hsv(rng.uniform(0.06, 0.16), rng.uniform(0.2, 0.5), 0.95)
+        if lamp and front.light.lamps > 0.2
+        else front.lit(style.glass)
+    )
     front.bar(0.3, 0.3, front.width - 0.6, ground - 0.9, front.lit(style.trim))
     step = rng.uniform(1.6, 2.6)
     for u in np.arange(0.5, front.width - 1.2, step):
@@ -196,4 +205,6 @@ def shrink(picture: Pixels, columns: int) -> Pixels:
     """A picture at fewer columns, so that a slanted view of it does not flicker."""
     if columns >= picture.shape[1]:
         return picture
-    return cv2.resize(picture, (max(2, columns), picture.shape[0]), interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
+    return cv2.resize(picture, (max(2, columns), picture.shape[0]), interpolation=cv2.INTER_AREA).astype(
+        np.uint8, copy=False
+    )

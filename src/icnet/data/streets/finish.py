@@ -8,18 +8,16 @@ import numpy as np
 from icnet.data.streets.canvas import Canvas, Pixels
 from icnet.data.streets.light import Light
 
-_FAINT = 0.004  # less haze per metre than this is not worth the time
-
 
 def finish(canvas: Canvas, rng: np.random.Generator) -> Pixels:
     """The canvas' image (H, W, 3) as a camera would have taken it."""
     image = canvas.image
-    if canvas.light.haze > _FAINT:
+    if canvas.hazy:
         image = _haze(canvas)
     if canvas.light.lamps > 0.25:
         image = _bloom(image, canvas.unit)
-    if rng.random() < 0.2:
-        image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.4, 0.9) * canvas.unit).astype(np.uint8, copy=False)
+    if rng.random() < 0.15:
+        image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.4, 0.75) * canvas.unit).astype(np.uint8, copy=False)
     return _noise(_film(image, canvas.light, rng), rng)
 
 
@@ -38,7 +36,7 @@ def _bloom(image: Pixels, unit: float) -> Pixels:
     """What is very bright glows into its surroundings."""
     height, width = image.shape[:2]
     small = cv2.resize(image, (max(2, width // 4), max(2, height // 4)), interpolation=cv2.INTER_AREA)
-    bright = cv2.subtract(small, (170.0, 170.0, 170.0, 0.0))
+    bright = np.maximum(small, 170) - 170
     glow = cv2.GaussianBlur(bright, (0, 0), 3.0 * unit)
     return cv2.add(image, cv2.resize(cv2.multiply(glow, 2.2), (width, height))).astype(np.uint8, copy=False)  # type: ignore[call-overload]
 
@@ -57,7 +55,6 @@ def _film(image: Pixels, light: Light, rng: np.random.Generator) -> Pixels:
 
 def _noise(image: Pixels, rng: np.random.Generator) -> Pixels:
     """Grain of some grey levels, independent in each channel."""
-    strength = rng.uniform(0.5, 3.5)
-    raw = rng.integers(0, 256, (2, *image.shape), dtype=np.uint8)
-    up, down = (cv2.multiply(part, 0.014 * strength) for part in raw)  # type: ignore[call-overload]
-    return cv2.subtract(cv2.add(image, up), down).astype(np.uint8, copy=False)
+    share = rng.uniform(0.01, 0.07)
+    grain = rng.integers(0, 256, image.shape, dtype=np.uint8)
+    return cv2.addWeighted(image, 1.0, grain, share, -127.5 * share).astype(np.uint8, copy=False)

@@ -28,7 +28,9 @@ def draw_lamp(canvas: Canvas, spot: Spot, rng: np.random.Generator) -> None:
         glow = (255.0, 244.0, 205.0) if canvas.light.lamps > 0.15 else canvas.light.on((215.0, 215.0, 210.0))
         tip = (end[0] + side * 0.8 * width, end[1])
         canvas.limb(end, tip, (width * 0.5, width * 0.5), canvas.light.on(dim(paint, 0.6)))
-        canvas.limb((end[0], end[1] + 0.25 * width), (tip[0], tip[1] + 0.25 * width), (width * 0.32, width * 0.32), glow)
+        canvas.limb(
+            (end[0], end[1] + 0.25 * width), (tip[0], tip[1] + 0.25 * width), (width * 0.32, width * 0.32), glow
+        )
     _pole(canvas, foot, top, width, paint, rng)
     canvas.finish(POLE, spot.depth)
 
@@ -49,12 +51,11 @@ def draw_sign(canvas: Canvas, spot: Spot, rng: np.random.Generator) -> None:
     width = _width(canvas, spot, 0.24)
     _pole(canvas, foot, top, width, any_paint(rng), rng)
     canvas.finish(POLE, spot.depth)
-    size = max(rng.uniform(1.0, 1.35), _SMALL * canvas.unit * spot.depth / canvas.camera.focal)
+    size = max(rng.uniform(0.85, 1.15), _SMALL * canvas.unit * spot.depth / canvas.camera.focal)
     turn = spot.heading
     middle = spot.base + _UP * (spot.height - 0.3 * size)
-    for _ in range(1 + int(rng.random() < 0.35)):
-        shape = rng.choice(len(_SHAPES))
-        _board(canvas, middle, size, turn, _SHAPES[shape], rng)
+    for _ in range(1 + int(rng.random() < 0.25)):
+        _board(canvas, middle, size, turn, _SHAPES[rng.integers(len(_SHAPES) - 1)], rng)
         middle = middle - _UP * size * 1.1
     canvas.finish(SIGN, spot.depth)
 
@@ -115,10 +116,19 @@ _SHAPES = (
 )
 _SYMBOLS = (
     (np.array([[-0.28, -0.08], [0.28, -0.08], [0.28, 0.08], [-0.28, 0.08]]),),
-    (np.array([[-0.06, -0.28], [0.06, -0.28], [0.06, 0.06], [-0.06, 0.06]]), np.array([[-0.2, 0.04], [0.2, 0.04], [0.0, 0.3]])),
-    (np.array([[-0.3, -0.06], [0.06, -0.06], [0.06, 0.06], [-0.3, 0.06]]), np.array([[0.04, -0.2], [0.3, 0.0], [0.04, 0.2]])),
+    (
+        np.array([[-0.06, -0.28], [0.06, -0.28], [0.06, 0.06], [-0.06, 0.06]]),
+        np.array([[-0.2, 0.04], [0.2, 0.04], [0.0, 0.3]]),
+    ),
+    (
+        np.array([[-0.3, -0.06], [0.06, -0.06], [0.06, 0.06], [-0.3, 0.06]]),
+        np.array([[0.04, -0.2], [0.3, 0.0], [0.04, 0.2]]),
+    ),
     (np.array([[-0.07, -0.05], [0.07, -0.05], [0.09, 0.28], [-0.09, 0.28]]), _ring(8, 0.0, 0.17, 0.17) - (0.0, 0.2)),
-    (np.array([[-0.2, -0.22], [-0.06, -0.22], [-0.06, 0.22], [-0.2, 0.22]]), np.array([[0.06, -0.22], [0.2, -0.22], [0.2, 0.22], [0.06, 0.22]])),
+    (
+        np.array([[-0.2, -0.22], [-0.06, -0.22], [-0.06, 0.22], [-0.2, 0.22]]),
+        np.array([[0.06, -0.22], [0.2, -0.22], [0.2, 0.22], [0.06, 0.22]]),
+    ),
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
@@ -29,6 +30,10 @@ class _Ground(NamedTuple):
     depth: Floats
     seen: npt.NDArray[np.bool_]
 
+    def below(self, top: int) -> _Ground:
+        """The rows from `top` on."""
+        return _Ground(self.across[top:], self.along[top:], self.depth[top:], self.seen[top:])
+
 
 def draw_ground(canvas: Canvas, layout: Layout, shadows: Iterable[Floats], rng: np.random.Generator) -> None:
     """Paint road and sidewalks with the given shadows: polygons of pixels (N, 2)."""
@@ -37,14 +42,16 @@ def draw_ground(canvas: Canvas, layout: Layout, shadows: Iterable[Floats], rng: 
     if not rows.any():
         return
     top = int(rows.argmax())
-    ground = _Ground(*(part[top:] for part in found))
+    ground = found.below(top)
     surface = _surface(ground, layout)
-    paints = [canvas.light.on(_stone(rng, *tones), (0.0, 1.0, 0.0)) for tones in ((0.4, 0.95), (0.5, 0.95), (0.2, 0.65))]
+    paints = [
+        canvas.light.on(_stone(rng, *tones), (0.0, 1.0, 0.0)) for tones in ((0.45, 0.95), (0.5, 1.0), (0.18, 0.6))
+    ]
     table = np.zeros((256, 1, 3), np.uint8)
     table[: len(paints), 0] = paints
     colours = cv2.applyColorMap(surface, table).astype(np.uint8, copy=False)
     _draw_lines(colours, canvas, layout, top, rng)
-    tones = _slabs(ground, rng)
+    tones = _slabs(ground, canvas.camera, rng)
     np.copyto(tones, _tar(ground, canvas, rng), where=surface == _ASPHALT)
     _shade(tones, canvas, shadows, top)
     cv2.multiply(colours, cv2.merge([tones] * 3), colours, scale=1 / 128)
@@ -99,15 +106,22 @@ def _tar(ground: _Ground, canvas: Canvas, rng: np.random.Generator) -> Pixels:
     return _contrast(cv2.addWeighted(grain, 0.8, stains, 0.3, -13), rng.uniform(0.2, 0.35))
 
 
-def _slabs(ground: _Ground, rng: np.random.Generator) -> Pixels:
-    """Paving's tones (h, W); far away the slabs are larger, so that they can still be told apart."""
-    side, turn = rng.uniform(0.9, 1.5), rng.choice([0.0, 0.0, np.pi / 4])
+def _slabs(ground: _Ground, camera: Camera, rng: np.random.Generator) -> Pixels:
+    """Paving's tones (h, W); far away the slabs are wider, and longer still, so that they can be told apart anywhere."""
+    side, turned = rng.uniform(0.9, 1.5), rng.random() < 0.3
     tile = paving(int(rng.integers(3)))
-    zoom = (SLAB / side) / np.exp2(np.floor(np.log2(np.maximum(ground.depth / 7, 1))))
-    u, v = ground.across * zoom, ground.along * zoom
-    if turn:
-        u, v = (u - v) * np.cos(turn), (u + v) * np.sin(turn)
+    # flat is one over the square of the distance at which a slab is no higher than 6 pixels of a frame of 256 rows
+    flat = 6 * camera.height / 256 / (camera.focal * float(camera.position[1]) * side)
+    u = ground.across * (SLAB / side / _doubled(ground.depth / 7))
+    v = ground.along * (SLAB / side / _doubled(ground.depth**2 * flat))
+    if turned:
+        u, v = (u - v) * math.sqrt(0.5), (u + v) * math.sqrt(0.5)
     return _contrast(_look_up(tile, u, v, cv2.INTER_LINEAR), rng.uniform(0.6, 0.9))
+
+
+def _doubled(factor: Floats) -> Floats:
+    """The power of two, 1 at least, below a factor."""
+    return np.asarray(np.exp2(np.floor(np.log2(np.maximum(factor, 1)))), np.float32)
 
 
 def _contrast(grey: npt.NDArray[Any], strength: float) -> Pixels:

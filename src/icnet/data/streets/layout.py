@@ -71,11 +71,13 @@ def draw_camera(rng: np.random.Generator, layout: Layout, size: tuple[int, int])
     height, width = size
     focal = height * rng.uniform(1.25, 1.9)
     across = rng.uniform(-1.0, 1.0) * (layout.half + (2.5 if rng.random() < 0.5 else -1.0))
-    up = rng.choice([rng.uniform(1.4, 2.2), rng.uniform(2.0, 3.2), rng.uniform(3.0, 5.5)], p=(0.5, 0.33, 0.17))
-    horizon = rng.uniform(0.24, 0.72) if up < 3 else rng.uniform(0.12, 0.45)
-    pitch = np.arctan((horizon - 0.5) * height / focal) * rng.uniform(0.2, 0.8)
-    middle = horizon * height - focal * np.tan(pitch)  # the rest of the tilt is a shifted lens: verticals stay upright
+    up = float(rng.choice([rng.uniform(1.4, 2.2), rng.uniform(2.0, 3.2), rng.uniform(3.0, 5.5)], p=(0.58, 0.3, 0.12)))
+    horizon = rng.uniform(0.2, 0.62) if up < 3 else rng.uniform(0.1, 0.38)
+    pitch = math.atan((horizon - 0.5) * height / focal) * rng.uniform(0.2, 0.8)
+    middle = horizon * height - focal * math.tan(
+        pitch
+    )  # the rest of the tilt is a shifted lens: verticals stay upright
     inwards = -across / (layout.half + 2)  # look towards the street, not at the wall beside the camera
     yaw = 0.22 * inwards + 0.15 * rng.standard_normal() + 30 * layout.bend
-    turned = axes(float(np.clip(yaw, -0.5, 0.5)), float(pitch), 0.03 * rng.standard_normal())
+    turned = axes(float(np.clip(yaw, -0.5, 0.5)), pitch, 0.03 * rng.standard_normal())
     return Camera(height, width, focal, (width / 2 - 0.5, middle), np.array([across, up, 0.0]), turned)

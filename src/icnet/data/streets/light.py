@@ -94,7 +94,7 @@ def _overcast(rng: np.random.Generator) -> Light:
 
 
 def _dusk(rng: np.random.Generator) -> Light:
-    hue = rng.uniform(-0.08, 0.12)
+    hue = rng.uniform(-0.05, 0.13)
     return Light(
         ambient=hsv(rng.uniform(0.6, 0.8), rng.uniform(0.08, 0.25), rng.uniform(0.45, 0.6)),
         sun=hsv(hue, rng.uniform(0.3, 0.6), rng.uniform(0.5, 0.9)),

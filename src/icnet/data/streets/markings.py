@@ -35,15 +35,15 @@ def _block(layout: Layout, across: tuple[float, float], along: tuple[float, floa
 
 
 def _dashes(layout: Layout, across: float, length: float, width: float) -> Iterator[Floats]:
-    for near in np.arange(0.5, 55, 2 * length):
+    for near in np.arange(0.5, 42, 2 * length):
         if not layout.on_crossing(near, length):
             yield _block(layout, (across - width / 2, across + width / 2), (near, near + length))
 
 
 def _strip(layout: Layout, across: float, width: float) -> Iterator[Floats]:
-    for near in np.arange(0.5, 60, 3):
-        if not layout.on_crossing(near, 3):
-            yield _block(layout, (across - width / 2, across + width / 2), (near, near + 3))
+    for near in np.arange(0.5, 45, 4):
+        if not layout.on_crossing(near, 4):
+            yield _block(layout, (across - width / 2, across + width / 2), (near, near + 4))
 
 
 def _zebra(layout: Layout, near: float) -> Iterator[Floats]:

@@ -11,6 +11,7 @@ from icnet.data.streets.layout import Spot
 from icnet.data.streets.light import Colour, dim, hsv, mix
 from icnet.data.streets.texture import foliage, patch, ramp
 
+_UP = np.array([0.0, 1.0, 0.0])
 _SEASONS = (  # hue and saturation: summer's greens, autumn, blossom, winter
     (0.3, 0.55),
     (0.24, 0.55),
@@ -39,7 +40,7 @@ def draw_tree(canvas: Canvas, spot: Spot, leaves: Colour, rng: np.random.Generat
     """A tree, broad, slender or pointed, on its trunk."""
     trunk = spot.height * rng.uniform(0.22, 0.34)
     scale = canvas.camera.focal / spot.depth
-    foot, top = canvas.camera.project(np.array([spot.base, spot.base + [0.0, trunk * 1.4, 0.0]]))
+    foot, top = canvas.camera.project(np.array([spot.base, spot.base + _UP * 1.4 * trunk]))
     bark = canvas.light.on(hsv(rng.uniform(0.02, 0.12), rng.uniform(0.1, 0.5), rng.uniform(0.2, 0.6)))
     width = 0.035 * spot.height * scale
     (x0, y0), (x1, y1) = foot.tolist(), top.tolist()
@@ -60,20 +61,27 @@ def draw_bush(canvas: Canvas, spot: Spot, leaves: Colour, rng: np.random.Generat
 
 def draw_hedge(canvas: Canvas, ends: Floats, height: float, leaves: Colour, rng: np.random.Generator) -> None:
     """A trimmed hedge between two points of the ground (2, 3)."""
-    up, (a, b) = np.array([0.0, 1.0, 0.0]), ends
+    a, b = ends
     length, depth = float(np.linalg.norm(b - a)), max(canvas.camera.depth(a), 4.0)
     scale = min(canvas.camera.focal / depth, 26 * canvas.unit)
-    grey = patch(foliage(), rng, (round(height * scale) + 2, min(round(length * scale), round(700 * canvas.unit)) + 2), 0.6 * canvas.unit)
-    outline = canvas.camera.outline(np.array([a, b, b + up * height, a + up * height]))
-    top = a + up * height
-    plane = canvas.camera.plane(top, (b - a) / grey.shape[1], -up * height / grey.shape[0])
-    canvas.plane(plane, cv2.applyColorMap(grey, _tones(canvas, leaves)).astype(np.uint8, copy=False), outline, VEGETATION)
+    grey = patch(
+        foliage(),
+        rng,
+        (round(height * scale) + 2, min(round(length * scale), round(700 * canvas.unit)) + 2),
+        0.6 * canvas.unit,
+    )
+    outline = canvas.camera.outline(np.array([a, b, b + _UP * height, a + _UP * height]))
+    top = a + _UP * height
+    plane = canvas.camera.plane(top, (b - a) / grey.shape[1], -_UP * height / grey.shape[0])
+    canvas.plane(
+        plane, cv2.applyColorMap(grey, _tones(canvas, leaves)).astype(np.uint8, copy=False), outline, VEGETATION
+    )
 
 
 def _crown(canvas: Canvas, spot: Spot, puffs: Floats, leaves: Colour, rng: np.random.Generator) -> None:
     """Leaves in the union of discs: puffs (N, 3) are x, y and radius in metres from the foot, seen from the camera."""
     scale = canvas.camera.focal / spot.depth
-    foot, head = canvas.camera.project(np.array([spot.base, spot.base + [0.0, 1.0, 0.0]]))
+    foot, head = canvas.camera.project(np.array([spot.base, spot.base + _UP]))
     up = (head - foot) / max(float(np.hypot(*(head - foot))), 1e-6)
     right = np.array([-up[1], up[0]])
     middles = foot + scale * (puffs[:, :1] * right + puffs[:, 1:2] * up)
@@ -103,8 +111,8 @@ def _volume(canvas: Canvas, middles: Floats, radii: Floats, size: tuple[int, int
         lit = fixed(middle + (sun * 0.4 - (0, 0.25)) * radius)
         cv2.circle(tone, (int(lit[0]), int(lit[1])), round(reach * 0.62), 178.0, -1, cv2.LINE_8, 4)
     soft = 0.1 * float(radii.mean()) + 0.5
-    mask = cv2.GaussianBlur(mask, (0, 0), min(soft, 3 * canvas.unit))
-    return mask, cv2.blur(tone, (2 * int(soft * 1.5) + 1,) * 2)  # type: ignore[return-value]
+    smooth = cv2.GaussianBlur(mask, (0, 0), min(soft, 3 * canvas.unit)), cv2.blur(tone, (2 * int(soft * 1.5) + 1,) * 2)
+    return smooth[0].astype(np.uint8, copy=False), smooth[1].astype(np.uint8, copy=False)
 
 
 def _tones(canvas: Canvas, leaves: Colour) -> Pixels:

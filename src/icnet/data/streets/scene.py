@@ -15,12 +15,12 @@ from icnet.data.streets.camera import Floats
 from icnet.data.streets.canvas import Canvas, Pixels
 from icnet.data.streets.cars import draw_car
 from icnet.data.streets.cast import Thing, cast_shadow, draw_cast, draw_yard, footprint, shadow
-from icnet.data.streets.figures import draw_person, draw_rider
 from icnet.data.streets.finish import finish
 from icnet.data.streets.furniture import draw_bollard, draw_gantry, draw_lamp, draw_sign
 from icnet.data.streets.ground import draw_ground
 from icnet.data.streets.layout import Layout, draw_camera, draw_layout
 from icnet.data.streets.light import draw_light
+from icnet.data.streets.people import draw_person, draw_rider
 from icnet.data.streets.plants import draw_bush, draw_hedge, draw_leaves, draw_tree, season
 
 
@@ -53,7 +53,7 @@ def draw_street(seed: int, index: int, size: tuple[int, int]) -> Street:
 
 def _shadows(canvas: Canvas, houses: list[Building], things: list[Thing]) -> Iterator[Floats]:
     """The outlines in pixels of all shadows on the ground."""
-    for house in houses:
+    for house in houses if canvas.light.shadow > 0.15 else ():
         yield _hull(canvas, cast_shadow(house.base, house.height, canvas.light.to_sun))
     for thing in things:
         yield _hull(canvas, shadow(thing, canvas.light.to_sun))

@@ -7,6 +7,7 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
+from icnet.data.streets.camera import Floats
 from icnet.data.streets.canvas import Pixels
 from icnet.data.streets.light import Colour, dim
 
@@ -39,7 +40,9 @@ def foliage() -> Pixels:
     count = 5200
     middles, tones = rng.uniform(0, SIDE, (count, 2)), np.sort(rng.normal(125, 48, count)).clip(15, 250)
     rng.shuffle(tones[count // 3 :])
-    for (x, y), tone, size, turn in zip(middles, tones, rng.uniform(3, 7.5, count), rng.uniform(0, 180, count), strict=True):
+    for (x, y), tone, size, turn in zip(
+        middles, tones, rng.uniform(3, 7.5, count), rng.uniform(0, 180, count), strict=True
+    ):
         for dx in (0, SIDE if x < 12 else -SIDE if x > SIDE - 12 else 0):
             for dy in (0, SIDE if y < 12 else -SIDE if y > SIDE - 12 else 0):
                 where = (round(16 * (x + dx)), round(16 * (y + dy)))
@@ -67,9 +70,14 @@ def paving(pattern: int) -> Pixels:
 
 @lru_cache(maxsize=25)
 def wall(material: int, halvings: int = 0) -> Pixels:
-    """A wall of 10 by 10 metres, of SIDE pixels or half of that, again and again: 0 bricks, 1 plaster, 2 boards, 3 stone blocks, 4 panels; mean grey 128."""
+    """A wall of 10 by 10 metres: 0 bricks, 1 plaster, 2 boards, 3 stone blocks, 4 panels; mean grey 128.
+
+    halvings: how often its SIDE pixels were halved, for walls that are seen from afar.
+    """
     if halvings:
-        return cv2.resize(wall(material, halvings - 1), None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA).astype(np.uint8)
+        return cv2.resize(wall(material, halvings - 1), None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA).astype(
+            np.uint8
+        )
     rng = np.random.default_rng(8 + material)
     rows, long, bond = ((26, 20, 1), (1, 1, 0), (24, 1, 0), (10, 8, 1), (4, 5, 0))[material]
     tile = np.full((SIDE, SIDE), 128, np.float32)
@@ -88,9 +96,11 @@ def wall(material: int, halvings: int = 0) -> Pixels:
 def patch(tile: Pixels, rng: np.random.Generator, size: tuple[int, int], zoom: float) -> Pixels:
     """A piece (height, width) = `size` from anywhere in a texture, whose details are `zoom` times as large."""
     rows, columns = (max(2, round(n / zoom)) for n in size)
-    top, left = rng.integers(0, len(tile), 2)
-    piece = tile.take(np.arange(top, top + rows), axis=0, mode="wrap")
-    piece = piece.take(np.arange(left, left + columns), axis=1, mode="wrap")
+    if rows <= len(tile) and columns <= len(tile):  # most often; a view costs nothing
+        top, left = rng.integers(0, len(tile) - rows + 1), rng.integers(0, len(tile) - columns + 1)
+        piece = tile[top : top + rows, left : left + columns]
+    else:
+        piece = tile.take(np.arange(rows), axis=0, mode="wrap").take(np.arange(columns), axis=1, mode="wrap")
     way = cv2.INTER_AREA if zoom < 1 else cv2.INTER_LINEAR
     return cv2.resize(piece, size[::-1], interpolation=way).astype(np.uint8, copy=False)
 
@@ -114,18 +124,20 @@ def _quarters(x: int, y: int) -> list[tuple[int, int, int]]:
     return [(x + dx, y + dy, half) for dx in (0, half) for dy in (0, half)]
 
 
-def _lumps(rng: np.random.Generator, cells: int) -> np.ndarray:
+def _lumps(rng: np.random.Generator, cells: int) -> Floats:
     """Smooth noise (SIDE, SIDE) of unit variance with `cells` lumps each way, which repeats without a seam."""
     grid = np.pad(rng.standard_normal((cells, cells), dtype=np.float32), 2, mode="wrap")
     step = SIDE // cells
-    smooth = cv2.resize(grid, None, fx=step, fy=step, interpolation=cv2.INTER_CUBIC)[2 * step :, 2 * step :][:SIDE, :SIDE]
-    return smooth / smooth.std()
+    smooth = cv2.resize(grid, None, fx=step, fy=step, interpolation=cv2.INTER_CUBIC)[2 * step :, 2 * step :][
+        :SIDE, :SIDE
+    ]
+    return np.asarray(smooth / smooth.std(), np.float32)
 
 
-def _stretched(values: np.ndarray) -> Pixels:
+def _stretched(values: Floats) -> Pixels:
     """Values as greys of mean 128, with two standard deviations at about 30 and 225."""
     return _bytes(128 + 48 * (values - values.mean()) / values.std())
 
 
-def _bytes(values: np.ndarray) -> Pixels:
-    return np.clip(values, 0, 255).astype(np.uint8)
+def _bytes(values: Floats) -> Pixels:
+    return np.asarray(np.clip(values, 0, 255), np.uint8)

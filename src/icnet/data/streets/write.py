@@ -1,98 +1,139 @@
-"""Write generated streets to disk, in the Cityscapes layout."""
+"""Writes generated street scenes to disk in the layout of Cityscapes."""
 
 from __future__ import annotations
 
+import contextlib
 import json
-import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
-import numpy as np
+import cv2
 
-from icnet.data.images import write_image
-from icnet.data.streets.scene import draw_street
-from icnet.errors import DataError
+from icnet.data.streets.scene import Street, draw_street
+from icnet.errors import ConfigError, DataError
 
-log = logging.getLogger(__name__)
-VERSION = 1  # raised whenever the same seed gives other frames
-_PARAMETERS = "streets.json"
-_CITIES = {"train": ("altstadt", "bergheim", "cornau", "dornburg"), "val": ("eschental", "feldkirch")}
-_FIRST_INDEX = {"train": 0, "val": 1_000_000}  # no frame is in both splits
+VERSION = 1  # of the generator: frames of another version are drawn anew
+_RECORD = "streets.json"
+_CITIES = {"train": ("ahornstadt", "birkenau", "corvina", "dunmere"), "val": ("elmsford", "fjordby")}
+_FAST = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE]
 
-Progress = Callable[[int, int], None]
+
+class _Frame(NamedTuple):
+    """Which frame of the generator becomes which files."""
+
+    split: str
+    city: str
+    number: int
 
 
 def write_streets(
-    root: Path, *, train: int, val: int, size: tuple[int, int], seed: int, progress: Progress | None = None
+    root: Path,
+    *,
+    train: int,
+    val: int,
+    size: tuple[int, int],
+    seed: int,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Path:
-    """Fill `root` with generated scenes, unless it holds those of the same parameters already.
+    """Make sure that `root` holds these streets, and return it.
 
-    train, val: frames of each split. size: (height, width). seed: of all frames.
-    progress: called with (frames done, frames in all).
-    Raises DataError when `root` holds something else. The folder appears whole or not at all, also when several processes
-    start at once.
+    train, val: how many frames; size: (height, width), each from 64 to 4096; progress: called with the number of frames
+    written and of those wanted.
+    Streets with other parameters are replaced. Raises DataError where root holds files that are not ours.
     """
-    parameters = {"version": VERSION, "train": train, "val": val, "size": list(size), "seed": seed}
-    if _holds(root, parameters):
+    root = Path(root)
+    _check(train, val, size)
+    record = {"version": VERSION, "train": train, "val": val, "size": [int(n) for n in size], "seed": seed}
+    if _holds(root, record):
         return root
-    log.info("Drawing %d street scenes of %dx%d into %s", train + val, *size, root)
     root.parent.mkdir(parents=True, exist_ok=True)
-    part = Path(tempfile.mkdtemp(prefix=f".{root.name}-", dir=root.parent))
+    draft = Path(tempfile.mkdtemp(prefix=f".{root.name}-", dir=root.parent))
     try:
-        _write_splits(part, {"train": train, "val": val}, (size[0], size[1]), seed, progress)
-        (part / _PARAMETERS).write_text(json.dumps(parameters) + "\n", encoding="utf-8")
-        _put_in_place(part, root, parameters)
+        draft.chmod(0o755)
+        _write_frames(draft, train, val, (int(size[0]), int(size[1])), seed, progress)
+        (draft / _RECORD).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        _move(draft, root, record)
     finally:
-        shutil.rmtree(part, ignore_errors=True)
+        shutil.rmtree(draft, ignore_errors=True)
     return root
 
 
-def _holds(root: Path, parameters: dict[str, Any]) -> bool:
-    """Whether `root` has these frames; DataError when it has something that we did not write."""
-    if (root / _PARAMETERS).is_file():
-        return bool(json.loads((root / _PARAMETERS).read_text(encoding="utf-8")) == parameters)
-    if root.exists() and (not root.is_dir() or any(root.iterdir())):
-        raise DataError(f"{root} holds something else than generated streets: choose another data.root, or move it away")
+def _check(train: int, val: int, size: tuple[int, int]) -> None:
+    if min(train, val) < 0:
+        raise ConfigError(f"data.prepare: train is {train} and val is {val}: give numbers of frames, 0 or more")
+    if len(size) != 2 or not 64 <= min(size) <= max(size) <= 4096:
+        raise ConfigError(f"data.prepare.size is {list(size)}: give [height, width], each from 64 to 4096")
+
+
+def _holds(root: Path, record: dict[str, object]) -> bool:
+    """Whether these streets are there already; raises DataError where something else is."""
+    try:
+        return bool(json.loads((root / _RECORD).read_text(encoding="utf-8")) == record)
+    except (FileNotFoundError, NotADirectoryError):
+        if root.exists() and (not root.is_dir() or any(root.iterdir())):
+            raise DataError(
+                f"{root} holds files that are no generated streets (it has no {_RECORD}): choose another data.root"
+            ) from None
+    except ValueError:
+        pass  # a broken record of ours: draw the streets anew
     return False
 
 
-def _write_splits(root: Path, counts: dict[str, int], size: tuple[int, int], seed: int, progress: Progress | None) -> None:
-    done, total = 0, sum(counts.values())
-    for split, count in counts.items():
-        for number in range(count):
-            _write_frame(root, split, number, size, seed)
-            done += 1
-            if progress is not None:
-                progress(done, total)
+def _write_frames(
+    draft: Path, train: int, val: int, size: tuple[int, int], seed: int, progress: Callable[[int, int], None] | None
+) -> None:
+    for done, frame in enumerate(_frames(train, val)):
+        _write_frame(draft, frame, draw_street(seed, frame.number, size))
+        if progress is not None:
+            progress(done + 1, train + val)
 
 
-def _write_frame(root: Path, split: str, number: int, size: tuple[int, int], seed: int) -> None:
-    street = draw_street(seed, _FIRST_INDEX[split] + number, size)
-    city = _CITIES[split][number % len(_CITIES[split])]
-    stem = f"{city}_{number:06d}_000000"
-    images, labels = root / "leftImg8bit" / split / city, root / "gtFine" / split / city
-    images.mkdir(parents=True, exist_ok=True)
-    labels.mkdir(parents=True, exist_ok=True)
-    write_image(images / f"{stem}_leftImg8bit.png", street.image)
-    write_image(labels / f"{stem}_gtFine_labelIds.png", street.label_ids)
-    write_image(labels / f"{stem}_gtFine_instanceIds.png", street.instance_ids.astype(np.uint16))
+def _frames(train: int, val: int) -> Iterator[_Frame]:
+    """Even indices for training and odd ones for validation: however many there are, no frame is in both."""
+    for split, count, parity in (("train", train, 0), ("val", val, 1)):
+        cities = _CITIES[split]
+        for k in range(count):
+            yield _Frame(split, cities[k * len(cities) // count], 2 * k + parity)
 
 
-def _put_in_place(part: Path, root: Path, parameters: dict[str, Any]) -> None:
-    """Rename; where another process was faster with the same frames, use its folder."""
-    if root.is_dir():
-        earlier = Path(tempfile.mkdtemp(prefix=f".{root.name}-", dir=root.parent))
+def _write_frame(draft: Path, frame: _Frame, street: Street) -> None:
+    name = f"{frame.city}_{frame.number:06d}_000000"
+    parts = (
+        ("leftImg8bit", "leftImg8bit", cv2.cvtColor(street.image, cv2.COLOR_RGB2BGR)),
+        ("gtFine", "gtFine_labelIds", street.label_ids),
+        ("gtFine", "gtFine_instanceIds", street.instance_ids),
+    )
+    for folder, suffix, picture in parts:
+        path = draft / folder / frame.split / frame.city / f"{name}_{suffix}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        ok, data = cv2.imencode(".png", picture, _FAST)
+        if not ok:
+            raise DataError(f"{path} could not be encoded as PNG: choose another data.prepare.size")
+        path.write_bytes(data.tobytes())
+
+
+def _move(draft: Path, root: Path, record: dict[str, object]) -> None:
+    """Put the draft in root's place; another process that was faster with the same streets has done our work."""
+    for _ in range(10):
         try:
-            os.replace(root, earlier / root.name)
-        except FileNotFoundError:
-            pass
-        shutil.rmtree(earlier, ignore_errors=True)
-    try:
-        os.replace(part, root)
-    except OSError:
-        if not _holds(root, parameters):
-            raise
+            os.replace(draft, root)
+            return
+        except OSError:
+            if _holds(root, record):
+                return
+            _clear(root, record)
+    raise DataError(f"{root} could not be replaced by generated streets: remove it, or choose another data.root")
+
+
+def _clear(root: Path, record: dict[str, object]) -> None:
+    """Take away an older version of ours, at once rather than file by file: nobody is to see half of it."""
+    grave = Path(tempfile.mkdtemp(prefix=f".{root.name}-old-", dir=root.parent))
+    with contextlib.suppress(OSError):  # somebody else was faster
+        os.replace(root, grave)
+        if _holds(grave, record):  # what we took away was not the old version any more
+            os.replace(grave, root)
+    shutil.rmtree(grave, ignore_errors=True)

@@ -1,0 +1,259 @@
+"""logger=wandb: the run in Weights & Biases, which is never more important than the run itself."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import secrets
+import shlex
+from argparse import Namespace
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from lightning_fabric.loggers.logger import rank_zero_experiment
+from pytorch_lightning.loggers import Logger
+from pytorch_lightning.utilities import rank_zero_only
+
+from icnet.data.labels import IGNORE, ClassTable
+from icnet.training.checkpoint import link_whole
+from icnet.training.tracking import Outcome
+from icnet.visualize.rows import Row
+from icnet.visualize.scores import share_of_labels
+
+if TYPE_CHECKING:
+    from wandb import Run
+
+log = logging.getLogger(__name__)
+
+Mode = Literal["online", "offline", "disabled"]
+STEP = "trainer/global_step"  # Lightning's name for it
+CONNECT_S = 20  # then a run that cannot reach W&B goes offline
+
+
+class WandbTracker(Logger):
+    """Lightning's logger for W&B. Its first failure is a warning and ends the tracking, never the training.
+
+    folder: of the run. W&B's files and the id of the run lie in folder/wandb: a resumed run goes on in the same W&B run.
+    config: the resolved configuration.
+    project, name, entity, group: as W&B calls them; entity null is the user's own.
+    artifact: whether the best checkpoint goes to W&B.
+    upload_s: how long the end of the run waits for uploads.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        config: Mapping[str, Any],
+        project: str,
+        name: str | None = None,
+        entity: str | None = None,
+        group: str | None = None,
+        artifact: bool = True,
+        upload_s: float = 600.0,
+    ) -> None:
+        super().__init__()
+        self._folder, self._config = folder, config
+        self._about = {"project": project, "name": name, "entity": entity, "group": group}
+        self._artifact, self._upload_s = artifact, upload_s
+        self._run: Run | None = None
+        self._works: bool | None = None  # None before the first use
+
+    @property
+    def name(self) -> str | None:
+        return self._about["project"]
+
+    @property
+    def version(self) -> str | None:
+        return self._run.id if self._run else None
+
+    @property
+    @rank_zero_experiment
+    def experiment(self) -> Run | None:
+        """The W&B run, begun on first use, which Lightning makes early; None where W&B failed."""
+        if self._works is None:
+            self._works = True
+            self._attempt("the start", self._begin)
+        return self._run
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """step: as Lightning counts, which is one less than the steps that are done."""
+        done = 0 if step is None else step + 1
+        self._with_run("logging", lambda run: run.log({**metrics, STEP: done}, done))
+
+    @rank_zero_only
+    def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
+        """Nothing: the whole configuration is there from the start."""
+
+    def go_on(self, step: int) -> None:
+        """Nothing: W&B drops steps that it has."""
+
+    def log_rows(self, rows: Sequence[Row], classes: ClassTable, step: int) -> None:
+        self._with_run("showing examples", lambda run: run.log({"val/examples": to_images(rows, classes)}, step))
+
+    def log_outcome(self, outcome: Outcome, step: int) -> None:
+        self._with_run("the summary", lambda run: run.summary.update(outcome.best | {"protocol": outcome.protocol}))
+        if outcome.matrix is not None:
+            self._with_run("the confusion matrix", lambda run: run.log({"confusion": to_chart(outcome)}, step))
+        if self._artifact:
+            self._with_run("the artifact", lambda run: self._add_checkpoint(run, outcome))
+        self.close(0)
+
+    @rank_zero_only
+    def finalize(self, status: str) -> None:
+        """Lightning's last word on every call of fit or validate; only a failure ends the run here."""
+        if status == "failed":
+            self.close(1)
+
+    def close(self, exit_code: int) -> None:
+        """End the W&B run, and say how to upload what has not been."""
+        run, self._run = self._run, None
+        atexit.unregister(self.close)
+        if run is None or run.disabled:
+            return
+        online = not run.offline
+        self._works = self._works and self._attempt("uploading", lambda: run.finish(exit_code))
+        if not (online and self._works):
+            option = "--include-online " if online else ""
+            log.info("W&B: upload with: wandb sync %s%s", option, shlex.quote(str(self._folder / "wandb")))
+
+    def _begin(self) -> None:
+        self._run = begin_run(self._folder, self._upload_s, **self._about, config=dict(self._config))
+        atexit.register(self.close, 1)  # for what ends the run between Lightning's calls
+        self._run.define_metric(STEP)
+        self._run.define_metric("*", step_metric=STEP)
+        self._run.define_metric("val/miou", step_metric=STEP, summary="max,last")
+        if not self._run.offline and not self._run.disabled:
+            log.info("W&B: %s", self._run.url)
+
+    def _with_run(self, what: str, action: Callable[[Run], object]) -> None:
+        run = self.experiment
+        if run is not None and self._works:
+            self._attempt(what, lambda: action(run))
+
+    def _attempt(self, what: str, action: Callable[[], object]) -> bool:
+        """Whether it went well; if not, say so and leave W&B alone from now on."""
+        try:
+            action()
+        except wandb_errors() as error:
+            self._works = False
+            reason = (str(error) or type(error).__name__).splitlines()[0]
+            log.warning("W&B: %s failed (%s). Training goes on without; metrics.csv has all values", what, reason)
+        return bool(self._works)
+
+    def _add_checkpoint(self, run: Run, outcome: Outcome) -> None:
+        import wandb
+
+        digest = outcome.protocol["checkpoint_sha256"]
+        kept = self._folder / "wandb" / f"best-{digest[:12]}.ckpt"
+        link_whole(outcome.checkpoint, kept)  # who trains longer may replace the checkpoint before it is uploaded
+        artifact = wandb.Artifact(f"checkpoint-{run.id}", "model", metadata=outcome.best | {"sha256": digest})
+        artifact.add_file(str(kept), name="best.ckpt", policy="immutable", skip_cache=True)
+        run.log_artifact(artifact, aliases=["best"])
+
+
+def begin_run(folder: Path, upload_s: float, **about: Any) -> Run:
+    """A W&B run, online where there is a key and W&B answers, else offline. Never asks anything."""
+    import wandb
+
+    wandb.setup(wandb.Settings(silent=True))  # what is worth saying is said here, and in run.log
+    mode = choose_mode()
+    settings = wandb.Settings(
+        silent=True,
+        console="off",  # the progress bar would fill it; run.log has what was said
+        init_timeout=CONNECT_S,
+        allow_offline_artifacts=False,  # its tables would lie in the home directory; the run's folder has all
+        finish_timeout=upload_s,
+        finish_timeout_raises=True,
+    )
+    about |= {"dir": folder, "id": run_id(folder), "resume": "allow", "settings": settings, "reinit": "create_new"}
+    try:
+        return wandb.init(mode=mode, **about)
+    except wandb_errors() as error:
+        if mode != "online":
+            raise
+        reason = str(error).splitlines()[0]
+        log.warning("W&B: cannot be reached (%s): the run is kept offline", reason)
+        wandb.teardown(1)
+        return wandb.init(mode="offline", **about)
+
+
+def choose_mode() -> Mode:
+    """WANDB_MODE and W&B's own settings decide; without a key the run is offline."""
+    import wandb
+
+    wanted = wandb.setup().settings.mode
+    if wanted in ("offline", "dryrun"):
+        return "offline"
+    if wanted == "disabled":
+        return "disabled"
+    try:
+        if wandb.login(prompt=False, verify=False):
+            return "online"
+    except wandb.Error as error:
+        log.warning("W&B: %s", error)
+    log.info("W&B: there is no key, so the run is kept offline (`wandb login` stores one)")
+    return "offline"
+
+
+def run_id(folder: Path) -> str:
+    """The id of the W&B run in this folder, made up the first time."""
+    path = folder / "wandb" / "run_id"
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(secrets.token_hex(6), encoding="utf-8")
+    return path.read_text(encoding="utf-8").strip()
+
+
+def to_images(rows: Sequence[Row], classes: ClassTable) -> list[Any]:
+    """W&B images whose masks can be switched on and off, with class names."""
+    import wandb
+
+    names = {**dict(enumerate(classes.names)), IGNORE: "ignored"}
+    return [
+        wandb.Image(
+            row.image,
+            caption=row.name,
+            file_type="jpg",
+            masks={
+                "label": {"mask_data": row.label, "class_labels": names},
+                "prediction": {"mask_data": row.prediction, "class_labels": names},
+            },
+        )
+        for row in rows
+    ]
+
+
+def to_chart(outcome: Outcome) -> Any:
+    """W&B's own chart of a confusion matrix, of shares; its table has the counts, too."""
+    import wandb
+
+    assert outcome.matrix is not None
+    names = outcome.class_names
+    shares = share_of_labels(outcome.matrix.astype(float))
+    rows = [
+        [actual, predicted, None if share != share else round(share, 3), int(count)]
+        for actual, counts, line in zip(names, outcome.matrix, shares, strict=True)
+        for predicted, count, share in zip(names, counts.tolist(), line.tolist(), strict=True)
+    ]
+    table = wandb.Table(columns=["Actual", "Predicted", "per cent of actual", "pixels"], data=rows)
+    return wandb.plot_table(
+        "wandb/confusion_matrix/v1",
+        table,
+        {"Actual": "Actual", "Predicted": "Predicted", "nPredictions": "per cent of actual"},
+        {"title": "Where the pixels of each class went, %"},
+    )
+
+
+def wandb_errors() -> tuple[type[Exception], ...]:
+    """What W&B raises: its own errors, which have no common base, those of its process and of wrong values.
+
+    An AttributeError would be lost otherwise: Lightning asks with hasattr whether there is an experiment.
+    """
+    import wandb
+    from wandb.sdk.mailbox import HandleAbandonedError, MailboxClosedError
+    from wandb.sdk.mailbox.mailbox_handle import ServerResponseError
+
+    own = (wandb.Error, HandleAbandonedError, MailboxClosedError, ServerResponseError)
+    return (*own, OSError, RuntimeError, AttributeError, TypeError, ValueError)

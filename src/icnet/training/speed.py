@@ -1,0 +1,51 @@
+"""Images per second of a training run."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback
+
+
+class ImagesPerSecond(Callback):
+    """Logs train/images_per_second: of all processes together, over the steps since it was last logged.
+
+    Loading counts; validations, and what is saved and shown after them, do not. Stands before the callback that writes
+    metrics.csv.
+    """
+
+    def __init__(self) -> None:
+        self._images, self._begin = 0, 0.0
+        self._paused: float | None = None
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._restart(time.monotonic())
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        self._images += len(batch.image) * trainer.world_size
+        every = trainer.log_every_n_steps  # type: ignore[attr-defined]
+        if trainer.fit_loop._should_accumulate() or not every or trainer.global_step % every:
+            return
+        if pl_module.device.type == "cuda":  # its queue would otherwise count as done
+            torch.cuda.synchronize(pl_module.device)
+        now = time.monotonic()
+        pl_module.log("train/images_per_second", self._images / (now - self._begin))
+        self._restart(now)
+
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._paused = time.monotonic()
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        if self._paused is not None:
+            self._begin += time.monotonic() - self._paused
+            self._paused = None
+
+    def _restart(self, now: float) -> None:
+        self._images, self._begin = 0, now

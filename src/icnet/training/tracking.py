@@ -1,0 +1,136 @@
+"""What W&B and TensorBoard show beside curves: examples at each validation, the results at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import Callback
+from pytorch_lightning.trainer.states import TrainerFn
+
+from icnet.data.labels import ClassTable
+from icnet.training.module import SegmentationModule
+from icnet.visualize.rows import Row
+
+LONGEST_SIDE = 1024  # of an example, in pixels: a frame of Cityscapes at half size shows what there is to see
+
+
+class Outcome(NamedTuple):
+    """What a run ends with.
+
+    metrics, protocol: those of results.json.
+    matrix: confusion matrix by (label, prediction); None for a network that tells no pixels apart.
+    checkpoint: the best one.
+    """
+
+    metrics: Mapping[str, Any]
+    protocol: Mapping[str, Any]
+    matrix: npt.NDArray[np.int64] | None
+    checkpoint: Path
+
+    @property
+    def class_names(self) -> list[str]:
+        names: list[str] = self.protocol["classes"]["names"]
+        return names
+
+    @property
+    def best(self) -> dict[str, float]:
+        """best/miou, best/iou/<class>, ...: the metrics that have a value."""
+        flat: dict[str, float | None] = {}
+        for name, value in self.metrics.items():
+            flat |= {f"{name}/{key}": v for key, v in value.items()} if isinstance(value, Mapping) else {name: value}
+        return {f"best/{name}": value for name, value in flat.items() if value is not None}
+
+
+@runtime_checkable
+class Tracker(Protocol):
+    """A logger of Lightning's that shows more than curves. Steps are `trainer.global_step`."""
+
+    def go_on(self, step: int) -> None:
+        """The run goes on from a checkpoint of this step; what was tracked at later ones comes once more."""
+
+    def log_rows(self, rows: Sequence[Row], classes: ClassTable, step: int) -> None:
+        """Examples of a validation."""
+
+    def log_outcome(self, outcome: Outcome, step: int) -> None:
+        """The last call of a run that came to its end."""
+
+
+class Examples(Callback):
+    """At each validation hands the same few frames, with label and prediction, to the loggers that show them.
+
+    Frames are spread evenly over the split; in a run on several devices over the share of the first process.
+    """
+
+    def __init__(self, count: int = 4) -> None:
+        self.count = count
+        self._rows: list[Row] = []
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if trainer.global_step and trainer.is_global_zero:
+            for tracker in trackers_of(trainer):
+                tracker.go_on(trainer.global_step)
+
+    def on_validation_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        if batch_idx in self._chosen(trainer, pl_module):
+            name = name_of(trainer, batch_idx)
+            image, label, prediction = (t[0].to(torch.uint8).cpu().numpy() for t in (*batch, outputs))
+            self._rows.append(shrink(Row(image, label, prediction, name)))
+
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        rows, self._rows = self._rows, []
+        if rows and isinstance(pl_module, SegmentationModule):
+            for tracker in trackers_of(trainer):
+                tracker.log_rows(rows, pl_module.classes, trainer.global_step)
+
+    def _chosen(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> list[int]:
+        """Numbers of the batches, each of one frame, that are shown; none where nobody looks."""
+        fitting = trainer.state.fn == TrainerFn.FITTING and not trainer.sanity_checking and trainer.is_global_zero
+        if not (fitting and isinstance(pl_module, SegmentationModule) and trackers_of(trainer)):
+            return []
+        frames = int(trainer.num_val_batches[0])
+        return spread(frames, self.count)
+
+
+def trackers_of(trainer: pl.Trainer) -> list[Tracker]:
+    """The loggers that show more than curves."""
+    return [logger for logger in trainer.loggers if isinstance(logger, Tracker)]
+
+
+def spread(length: int, count: int) -> list[int]:
+    """Up to `count` places, evenly over 0..length-1, both ends included."""
+    places: list[int] = np.unique(np.linspace(0, length - 1, min(count, length)).round().astype(int)).tolist()
+    return places
+
+
+def name_of(trainer: pl.Trainer, batch_idx: int) -> str:
+    """The name of the frame that a batch of the validation holds."""
+    loader = trainer.val_dataloaders
+    assert loader is not None
+    return str(loader.dataset.samples[list(loader.sampler)[batch_idx]].image.stem)
+
+
+def shrink(row: Row) -> Row:
+    """At most LONGEST_SIDE rows and columns; label maps are sampled, never blended."""
+    height, width = row.label.shape
+    factor = LONGEST_SIDE / max(height, width)
+    if factor >= 1:
+        return row
+    size = (round(width * factor), round(height * factor))
+    image = cv2.resize(row.image, size, interpolation=cv2.INTER_AREA)
+    label, prediction = (cv2.resize(m, size, interpolation=cv2.INTER_NEAREST) for m in (row.label, row.prediction))
+    return Row(np.asarray(image, np.uint8), np.asarray(label, np.uint8), np.asarray(prediction, np.uint8), row.name)
