@@ -9,7 +9,8 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +23,21 @@ SETTINGS = (*TINY, "data.prepare=null", "scheduler.warmup_steps=0", "trainer.val
 pytestmark = pytest.mark.slow
 
 
-def start_sweep(folder: Path, *overrides: str) -> subprocess.Popen[str]:
+@contextmanager
+def running(folder: Path, *overrides: str) -> Iterator[subprocess.Popen[str]]:
+    """A sweep that is killed, if it still runs, when the test is over."""
     command = [sys.executable, str(ROOT / "run.py"), "-m", *SETTINGS, f"hydra.sweep.dir={folder}", *overrides]
-    return subprocess.Popen(command, cwd=folder.parent, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, cwd=folder.parent, stdout=pipe, stderr=pipe, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def sweep(folder: Path, *overrides: str) -> subprocess.CompletedProcess[str]:
-    process = start_sweep(folder, *overrides)
-    out, err = process.communicate(timeout=300)
+    with running(folder, *overrides) as process:
+        out, err = process.communicate(timeout=580)
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
 
@@ -102,12 +110,11 @@ def test_a_killed_sweep_leaves_no_process_and_goes_on_with_two_devices_and_one(t
         f"data.root={streets}", "trainer.devices=2,1", "strategy=ddp", "data.batch_size=1", "trainer.max_steps=30",
         "task.save_every_steps=1",
     )  # fmt: skip
-    process = start_sweep(folder, *overrides)
-    last = folder / "0" / "checkpoints" / "last.ckpt"
-    wait_for(lambda: last.is_file() or process.poll() is not None, 120)
-    assert len(processes_of(folder)) >= 4  # the sweep, a supervisor, two ranks
-    process.kill()
-    process.communicate()
+    with running(folder, *overrides) as process:
+        last = folder / "0" / "checkpoints" / "last.ckpt"
+        wait_for(lambda: last.is_file() or process.poll() is not None, 300)
+        assert len(processes_of(folder)) >= 4  # the sweep, a supervisor, two ranks
+        process.kill()
     wait_for(lambda: processes_of(folder) == [], 5)
     assert states_of(folder) == ["running", "pending"]
 
@@ -122,10 +129,10 @@ def test_a_killed_sweep_leaves_no_process_and_goes_on_with_two_devices_and_one(t
 
 def test_sigterm_lets_the_jobs_save_themselves(tmp_path: Path, streets: Path) -> None:
     folder = tmp_path / "sweep"
-    process = start_sweep(folder, f"data.root={streets}", "seed=0,1", "trainer.max_steps=100000", "trainer.devices=1")
-    wait_for(lambda: (folder / "0" / "metrics.csv").is_file() or process.poll() is not None, 120)
-    process.send_signal(signal.SIGTERM)
-    out, err = process.communicate(timeout=60)
+    with running(folder, f"data.root={streets}", "seed=0,1", "trainer.max_steps=100000") as process:
+        wait_for(lambda: (folder / "0" / "metrics.csv").is_file() or process.poll() is not None, 300)
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=60)
     assert process.returncode == 143, err
     assert states_of(folder) == ["interrupted", "pending"]
     assert (folder / "0" / "checkpoints" / "last.ckpt").is_file()

@@ -11,6 +11,7 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 from tests.conftest import Run, compose_run
+from tests.kill_and_resume import repeatable_rows
 
 from icnet.errors import ConfigError
 from icnet.tasks.resume import resumed_config
@@ -78,7 +79,7 @@ def test_a_run_killed_after_any_save_ends_in_the_same_weights(
 
     for part in ("state_dict", "current_model_state", "optimizer_states", "lr_schedulers"):
         assert same(state_of(whole)[part], state_of(cut)[part]), part
-    assert (cut / "metrics.csv").read_text() == (whole / "metrics.csv").read_text()
+    assert repeatable_rows(cut) == repeatable_rows(whole)
     scores = [json.loads((f / "results.json").read_text())["metrics"]["miou"] for f in (whole, cut)]
     assert scores[0] == scores[1]
 

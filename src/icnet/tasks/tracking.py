@@ -112,10 +112,9 @@ class WandbTracker(Logger):
         atexit.unregister(self.close)
         if run is None or run.disabled:
             return
-        online = not run.offline
-        self._works = self._works and self._attempt("uploading", lambda: run.finish(exit_code))
-        if not (online and self._works):
-            option = "--include-online " if online else ""
+        done = self._attempt("uploading", lambda: run.finish(exit_code))
+        if run.offline or not done:
+            option = "" if run.offline else "--include-online "
             log.info("W&B: upload with: wandb sync %s%s", option, shlex.quote(str(self._folder / "wandb")))
 
     def _begin(self) -> None:
@@ -133,14 +132,16 @@ class WandbTracker(Logger):
             self._attempt(what, lambda: action(run))
 
     def _attempt(self, what: str, action: Callable[[], object]) -> bool:
-        """Whether it went well; if not, say so and leave W&B alone from now on."""
+        """Whether it went well; the first time it does not, say so, and leave W&B alone from then on."""
         try:
             action()
         except wandb_errors() as error:
+            if self._works:
+                reason = (str(error) or type(error).__name__).splitlines()[0]
+                log.warning("W&B: %s failed (%s). Training goes on without; metrics.csv has all values", what, reason)
             self._works = False
-            reason = (str(error) or type(error).__name__).splitlines()[0]
-            log.warning("W&B: %s failed (%s). Training goes on without; metrics.csv has all values", what, reason)
-        return bool(self._works)
+            return False
+        return True
 
     def _add_checkpoint(self, run: Run, outcome: Outcome) -> None:
         import wandb

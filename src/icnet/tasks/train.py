@@ -35,6 +35,8 @@ def train(cfg: DictConfig) -> None:
     start(cfg.seed)
     folder = run_folder()
     data: SegmentationDataModule = build(cfg.data)
+    if data.prepare is not None:
+        log.info("Preparing the frames in %s (some seconds, on first use)", data.root)
     data.prepare_data()
     data.setup()
     module = build_module(cfg, data)

@@ -119,9 +119,9 @@ def copy_whole(source: Path, target: Path) -> None:
 
 
 def link_whole(source: Path, target: Path) -> None:
-    """Another name for a checkpoint as it is now: one that replaces `source` later leaves it alone."""
+    """Another name for a checkpoint as it is now: one that replaces `source` later leaves it alone. Raises OSError."""
     target.unlink(missing_ok=True)
     try:
         os.link(source, target)
     except OSError:  # a file system without links
-        copy_whole(source, target)
+        shutil.copyfile(source, target)

@@ -169,12 +169,11 @@ def _green(rng: np.random.Generator, layout: Layout) -> tuple[float, float]:
 
 _ROLES = (
     _Role("rider", (2, 3), (1.65, 1.9), (0.36, 0.8), _cycling, (0.8, 0.4), 0.32, True),
+    _Role("sign", (2, 3), (2.4, 3.2), (0.42, 0.9), _kerb, (0.3, 0.3), 0.12, False),
     _Role("person", (3, 4), (1.6, 1.95), (0.4, 0.85), _walking, (0.4, 0.4), 0.2, True),
     _Role("car", (2, 4), (1.5, 1.5), (0.15, 0.4), _lane, (2.2, 0.9), 0.9, False),
-    _Role("sign", (2, 3), (2.4, 3.2), (0.38, 0.85), _kerb, (0.3, 0.3), 0.15, False),
     _Role("lamp", (1, 3), (4.0, 6.5), (0.6, 1.7), _kerb, (0.3, 0.3), 0.05, False),
     _Role("tree", (1, 3), (4.0, 7.5), (0.5, 1.5), _green, (0.8, 0.8), 0.3, False),
     _Role("gantry", (0, 1), (5.0, 6.5), (0.5, 0.9), _kerb, (0.3, 0.3), 0.1, False),
     _Role("bollard", (0, 1), (1.0, 1.3), (0.2, 0.4), _kerb, (0.3, 0.3), 0.2, False),
-    _Role("bush", (0, 1), (0.9, 1.6), (0.2, 0.4), _green, (0.6, 0.6), 0.7, False),
 )

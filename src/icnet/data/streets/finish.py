@@ -45,10 +45,11 @@ def _film(image: Pixels, light: Light, rng: np.random.Generator) -> Pixels:
     """Exposure, colour cast and saturation."""
     gamma = np.log(rng.uniform(0.4, 0.58)) / np.log(np.clip(image.mean() / 255, 0.1, 0.9))  # an automatic exposure
     tones = np.linspace(0, 1, 256) ** np.clip(gamma, 0.55, 1.5)
+    tones = tones + 0.5 * (3 * tones**2 - 2 * tones**3 - tones)  # deeper shadows, clearer lights
     cast = 1 + rng.normal(0, 0.035, 3)
     table = (255 * tones[:, None] * cast).clip(0, 255).astype(np.uint8)[:, None]
     mapped = cv2.LUT(image, table)
-    vivid = rng.uniform(0.85, 1.25)
+    vivid = rng.uniform(0.95, 1.4)
     grey = np.full((3, 3), (1 - vivid) / 3) + np.eye(3) * vivid
     return cv2.transform(mapped, grey).astype(np.uint8, copy=False)
 

@@ -11,7 +11,7 @@ from icnet.data.streets.layout import Spot
 from icnet.data.streets.light import Colour, dim, hsv
 
 _THIN = 11.0  # pixels of a frame of 256 rows: no pole is thinner
-_SMALL = 32.0  # likewise the height of a sign
+_SMALL = 36.0  # likewise the height of a sign
 _UP = np.array([0.0, 1.0, 0.0])
 
 
@@ -51,7 +51,7 @@ def draw_sign(canvas: Canvas, spot: Spot, rng: np.random.Generator) -> None:
     width = _width(canvas, spot, 0.24)
     _pole(canvas, foot, top, width, any_paint(rng), rng)
     canvas.finish(POLE, spot.depth)
-    size = max(rng.uniform(0.85, 1.15), _SMALL * canvas.unit * spot.depth / canvas.camera.focal)
+    size = max(rng.uniform(0.95, 1.2), _SMALL * canvas.unit * spot.depth / canvas.camera.focal)
     turn = spot.heading
     middle = spot.base + _UP * (spot.height - 0.3 * size)
     for _ in range(1 + int(rng.random() < 0.25)):
@@ -140,7 +140,8 @@ def _board(canvas: Canvas, middle: Floats, size: float, turn: float, shape: Floa
         light, dark = dark, light
     layers = [(shape, (238.0, 238.0, 235.0)), (shape * 0.88, dark), (shape * 0.64, light)]
     symbol = dark if rng.random() < 0.5 else (20.0, 20.0, 25.0) if sum(light) > 330 else (245.0, 245.0, 240.0)
-    layers += [(part, symbol) for part in _SYMBOLS[rng.integers(len(_SYMBOLS))]]
+    room = 0.7 if len(shape) == 3 else 1.0  # a triangle leaves less of it for the symbol
+    layers += [(part * room, symbol) for part in _SYMBOLS[rng.integers(len(_SYMBOLS))]]
     for corners, colour in layers:
         points = middle + size * (corners[:, :1] * right + corners[:, 1:] * _UP)
         canvas.face(points, canvas.light.on(colour, (0.0, 0.2, -0.8)))

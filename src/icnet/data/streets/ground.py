@@ -130,7 +130,7 @@ def _contrast(grey: npt.NDArray[Any], strength: float) -> Pixels:
 
 
 def _draw_lines(colours: Pixels, canvas: Canvas, layout: Layout, top: int, rng: np.random.Generator) -> None:
-    paint = hsv(rng.choice([0.13, 0.6]), rng.choice([0.05, 0.05, 0.5]), rng.uniform(0.8, 1.0))
+    paint = hsv(rng.choice([0.13, 0.13, 0.6]), rng.choice([0.04, 0.04, 0.55]), rng.uniform(0.8, 1.0))
     tone = canvas.light.on(paint, (0.0, 1.0, 0.0))
     fill(colours, (canvas.camera.outline(points) - (0, top) for points in markings(layout, rng)), tone)
 

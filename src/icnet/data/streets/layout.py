@@ -72,7 +72,7 @@ def draw_camera(rng: np.random.Generator, layout: Layout, size: tuple[int, int])
     focal = height * rng.uniform(1.25, 1.9)
     across = rng.uniform(-1.0, 1.0) * (layout.half + (2.5 if rng.random() < 0.5 else -1.0))
     up = float(rng.choice([rng.uniform(1.4, 2.2), rng.uniform(2.0, 3.2), rng.uniform(3.0, 5.5)], p=(0.58, 0.3, 0.12)))
-    horizon = rng.uniform(0.2, 0.62) if up < 3 else rng.uniform(0.1, 0.38)
+    horizon = rng.uniform(0.25, 0.62) if up < 3 else rng.uniform(0.1, 0.38)
     pitch = math.atan((horizon - 0.5) * height / focal) * rng.uniform(0.2, 0.8)
     middle = horizon * height - focal * math.tan(
         pitch

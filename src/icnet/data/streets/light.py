@@ -36,7 +36,7 @@ class Light(NamedTuple):
 def draw_light(rng: np.random.Generator) -> Light:
     """Choose an hour and a weather."""
     hours = (_day, _overcast, _dusk, _night, _fog)
-    return hours[rng.choice(5, p=(0.46, 0.16, 0.18, 0.12, 0.08))](rng)
+    return hours[rng.choice(5, p=(0.54, 0.12, 0.18, 0.1, 0.06))](rng)
 
 
 def hsv(hue: float, saturation: float, value: float) -> Colour:
@@ -94,15 +94,15 @@ def _overcast(rng: np.random.Generator) -> Light:
 
 
 def _dusk(rng: np.random.Generator) -> Light:
-    hue = rng.uniform(-0.05, 0.13)
+    hue = rng.uniform(-0.01, 0.13)
     return Light(
         ambient=hsv(rng.uniform(0.6, 0.8), rng.uniform(0.08, 0.25), rng.uniform(0.45, 0.6)),
         sun=hsv(hue, rng.uniform(0.3, 0.6), rng.uniform(0.5, 0.9)),
         to_sun=_towards_sun(rng, 0.15, 0.45),
         shadow=rng.uniform(0.25, 0.45),
         zenith=hsv(rng.uniform(0.55, 0.8), rng.uniform(0.2, 0.6), rng.uniform(0.3, 0.75)),
-        horizon=hsv(hue, rng.uniform(0.25, 0.75), rng.uniform(0.7, 1.0)),
-        cloud=hsv(hue - 0.05, rng.uniform(0.2, 0.55), rng.uniform(0.5, 1.0)),
+        horizon=hsv(hue, rng.uniform(0.2, 0.6), rng.uniform(0.7, 1.0)),
+        cloud=hsv(hue - 0.03, rng.uniform(0.2, 0.55), rng.uniform(0.5, 1.0)),
         cover=rng.uniform(0.2, 0.8),
         haze=rng.uniform(0.001, 0.008),
         lamps=rng.uniform(0.1, 0.5),

@@ -1,0 +1,78 @@
+"""Reads the file that W&B leaves of an offline run: what `wandb sync` would upload."""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from wandb.proto import wandb_internal_pb2 as wire
+
+_BLOCK = 32 * 1024  # LevelDB's log format, with W&B's own 7 bytes in front
+_HEADER = struct.Struct("<IHB")  # checksum, length, kind: whole, first, middle, last
+_FIRST, _LAST = (1, 2), (1, 4)
+
+
+class RunFile:
+    """The records of one run-*.wandb.
+
+    rows: what was logged, by W&B's step. summary, config: as they were at the end. artifacts, exit_code: as recorded.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.folder = path.parent
+        self.rows: dict[int, dict[str, Any]] = {}
+        self.summary: dict[str, Any] = {}
+        self.config: dict[str, Any] = {}
+        self.artifacts: list[Any] = []
+        self.run: Any = None
+        self.exit_code: int | None = None
+        for record in read_records(path.read_bytes()):
+            self._take(record)
+
+    def _take(self, record: Any) -> None:
+        kind = record.WhichOneof("record_type")
+        if kind == "run":
+            self.run = record.run
+            put(self.config, record.run.config.update)
+        elif kind == "history":
+            row: dict[str, Any] = {}
+            put(row, record.history.item)
+            self.rows[row["_step"]] = row
+        elif kind in ("summary", "config"):
+            put(getattr(self, kind), getattr(record, kind).update)
+        elif kind == "artifact":
+            self.artifacts.append(record.artifact)
+        elif kind == "exit":
+            self.exit_code = record.exit.exit_code
+
+
+def run_files(folder: Path) -> list[RunFile]:
+    """The offline runs in the folder of a run, in the order of their start."""
+    return [RunFile(path) for path in sorted(folder.glob("wandb/offline-run-*/*.wandb"))]
+
+
+def read_records(data: bytes) -> Iterator[Any]:
+    place, parts = 7, b""
+    while place + _HEADER.size <= len(data):
+        if _BLOCK - place % _BLOCK < _HEADER.size:
+            place += _BLOCK - place % _BLOCK
+            continue
+        _, length, kind = _HEADER.unpack_from(data, place)
+        place += _HEADER.size
+        parts = (b"" if kind in _FIRST else parts) + data[place : place + length]
+        place += length
+        if kind in _LAST:
+            yield wire.Record.FromString(parts)
+
+
+def put(target: dict[str, Any], items: Sequence[Any]) -> None:
+    """Set the values of an update, whose keys may be nested."""
+    for item in items:
+        *outer, last = item.nested_key or [item.key]
+        node = target
+        for key in outer:
+            node = node.setdefault(key, {})
+        node[last] = json.loads(item.value_json)
