@@ -11,10 +11,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # two test processes share two co
 import pytest
 from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
-from icnet.data.streets.write import write_streets
 from omegaconf import DictConfig, open_dict
 
 from icnet.cli import conf_folder, run_task
+from icnet.data.streets.write import write_streets
 
 Run = Callable[..., Path]
 

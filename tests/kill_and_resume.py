@@ -95,7 +95,10 @@ def try_kills(times: int, seed: int, folder: Path) -> None:
             raise SystemExit(f"resuming failed:\n{(folder / f'cut{number}.out').read_text()}")
         if found := differences(whole, cut):
             raise SystemExit(f"killed {moment:.2f} s after the first step, then resumed: {', '.join(found)} differ")
-        print(f"{number + 1}/{times}: killed {moment:.2f} s after the first step; the same weights and metrics", flush=True)
+        print(
+            f"{number + 1}/{times}: killed {moment:.2f} s after the first step; the same weights and metrics",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

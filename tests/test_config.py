@@ -55,7 +55,9 @@ def test_a_misspelt_section_of_an_experiment_file_is_named_with_the_right_one() 
 
 
 def test_a_misspelt_argument_of_a_partial_target_is_named_with_the_right_one() -> None:
-    assert "optimizer.momentun is not a setting: did you mean momentum?" in refusal("optimizer=sgd", optimizer__momentun=0.9)
+    assert "optimizer.momentun is not a setting: did you mean momentum?" in refusal(
+        "optimizer=sgd", optimizer__momentun=0.9
+    )
 
 
 def test_a_misspelt_argument_of_a_nested_target_is_named() -> None:

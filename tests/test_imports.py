@@ -24,7 +24,7 @@ LAYERS = (
     ("model", "metrics", "data"),
     ("losses", "weights", "visualize"),
     ("training", "predict", "deploy", "report"),
-    ("config", "sweep"),
+    ("config", "sweep", "dashboard"),
     ("tasks",),
     ("cli",),
 )
@@ -46,7 +46,8 @@ FORBIDDEN = {
     "training": HEAVY - {"pytorch_lightning", "lightning"},
     "config": HEAVY - {"hydra", "omegaconf"},
     "sweep": HEAVY - {"hydra", "omegaconf"},
-    "tasks": {"wandb", "albumentations"},
+    "dashboard": HEAVY - {"wandb"} | {"torch"},
+    "tasks": {"albumentations"},
     "cli": {"wandb", "albumentations", "torch"},
 }
 
@@ -137,6 +138,12 @@ def test_albumentations_stands_behind_one_file() -> None:
     """It asks the network when it is imported, unless told before not to, and its successor has another license."""
     files = {i.file.name for i in all_imports() if i.top == "albumentations"}
     assert files == {"transforms.py"}
+
+
+def test_wandb_stands_behind_the_files_that_track_and_is_imported_only_when_they_are_used() -> None:
+    found = [i for i in all_imports() if i.top == "wandb"]
+    assert {i.file.name for i in found} == {"tracking.py", "wandb_data.py", "dashboard.py"}
+    assert "wandb" not in loaded_after("import icnet.tasks.train, icnet.tasks.tracking, icnet.dashboard")
 
 
 def test_nothing_is_imported_relatively() -> None:

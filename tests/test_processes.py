@@ -38,7 +38,9 @@ def test_only_the_first_of_two_processes_writes(tmp_path: Path, streets: Path) -
     folder = tmp_path / "run"
     settings = (*SETTINGS, f"data.root={streets}", "trainer.max_steps=2", "data.num_workers=0", "data.batch_size=1",
                 "trainer.val_check_interval=2", "trainer.devices=2", "strategy=ddp", f"hydra.run.dir={folder}")  # fmt: skip
-    subprocess.run([sys.executable, str(ROOT / "run.py"), *settings], check=True, env=ENVIRONMENT, cwd=tmp_path, timeout=200)
+    subprocess.run(
+        [sys.executable, str(ROOT / "run.py"), *settings], check=True, env=ENVIRONMENT, cwd=tmp_path, timeout=200
+    )
     assert {p.name for p in tmp_path.iterdir()} == {"run"}
     assert sorted(p.name for p in folder.iterdir()) == sorted(
         [".hydra", "checkpoints", "figures", "metrics.csv", "report.html", "results.json", "run.log"]
@@ -87,7 +89,10 @@ def test_two_hosts_train_one_run(tmp_path: Path, streets: Path, two_hosts: tuple
     hosts = []
     for rank, name in enumerate(two_hosts):
         interface = subprocess.run(
-            ["ip", "-n", name, "-o", "-4", "addr", "show", "scope", "global"], capture_output=True, text=True, check=True
+            ["ip", "-n", name, "-o", "-4", "addr", "show", "scope", "global"],
+            capture_output=True,
+            text=True,
+            check=True,
         ).stdout.split()[1]
         command = ["ip", "netns", "exec", name, sys.executable, "-m", "torch.distributed.run", "--nnodes=2",
                    "--nproc_per_node=1", f"--node_rank={rank}", "--master_addr=10.77.0.1", "--master_port=29517",

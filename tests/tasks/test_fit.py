@@ -11,7 +11,6 @@ import torch
 from icnet.errors import ICNetError
 from icnet.tasks.fit import choose_precision, fit
 
-
 CFG: Any = SimpleNamespace(task=SimpleNamespace(resume=None))
 
 

@@ -200,12 +200,13 @@ def test_the_config_is_the_resolved_configuration(tracked: Tracked) -> None:
 
 
 def test_the_best_checkpoint_is_an_artifact_that_needs_no_file_outside_of_the_folder(tracked: Tracked) -> None:
-    (artifact,) = tracked.file.artifacts
+    entries = [entry for artifact in tracked.file.artifacts for entry in artifact.manifest.contents]
+    assert all(Path(entry.local_path).is_relative_to(tracked.folder) for entry in entries)
+    (artifact,) = [artifact for artifact in tracked.file.artifacts if artifact.type == "model"]
     assert (artifact.type, list(artifact.aliases)) == ("model", ["latest", "best"])
     (entry,) = artifact.manifest.contents
     content = (tracked.folder / "checkpoints" / "best.ckpt").read_bytes()
     assert entry.path == "best.ckpt"
-    assert Path(entry.local_path).is_relative_to(tracked.folder)
     assert Path(entry.local_path).read_bytes() == content
     assert entry.digest == base64.b64encode(hashlib.md5(content).digest()).decode()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -166,3 +167,12 @@ def test_the_cityscapes_recipe_takes_two_steps_on_a_tree_in_its_layout(run_icnet
     assert results["name"] == "icnet_cityscapes"
     iou = results["metrics"]["iou"]  # type: ignore[index]
     assert len(iou) == 19
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler on a CPU")
+def test_a_compiled_run_leaves_no_trace_of_it_in_the_file(run_icnet: Run) -> None:
+    folder = run_icnet("model.compile=true", "trainer.max_steps=1", "callbacks=ema")
+    content = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
+    assert not [key for part in ("state_dict", "current_model_state") for key in content[part] if "_orig_mod" in key]
+    load_checkpoint(folder / "checkpoints" / "last.ckpt")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from wandb.proto import wandb_internal_pb2 as wire
 
 _BLOCK = 32 * 1024  # LevelDB's log format, with W&B's own 7 bytes in front
 _HEADER = struct.Struct("<IHB")  # checksum, length, kind: whole, first, middle, last
+_PATIENCE_S = 20
 _FIRST, _LAST = (1, 2), (1, 4)
 
 
@@ -50,8 +52,13 @@ class RunFile:
 
 
 def run_files(folder: Path) -> list[RunFile]:
-    """The offline runs in the folder of a run, in the order of their start."""
-    return [RunFile(path) for path in sorted(folder.glob("wandb/offline-run-*/*.wandb"))]
+    """The offline runs in the folder of a run, in the order of their start; W&B ends their files in its own time."""
+    deadline = time.monotonic() + _PATIENCE_S
+    while True:
+        files = [RunFile(path) for path in sorted(folder.glob("wandb/offline-run-*/*.wandb"))]
+        if all(file.exit_code is not None for file in files) or time.monotonic() > deadline:
+            return files
+        time.sleep(0.05)
 
 
 def read_records(data: bytes) -> Iterator[Any]:

@@ -15,11 +15,10 @@ from lightning_fabric.loggers.logger import rank_zero_experiment
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities import rank_zero_only
 
-from icnet.data.labels import IGNORE, ClassTable
-from icnet.training.checkpoint import link_whole
+from icnet.data.labels import ClassTable
+from icnet.tasks.wandb_data import files_wait_in, to_artifact, to_chart, to_images
 from icnet.training.tracking import Outcome
 from icnet.visualize.rows import Row
-from icnet.visualize.scores import share_of_labels
 
 if TYPE_CHECKING:
     from wandb import Run
@@ -93,11 +92,15 @@ class WandbTracker(Logger):
         self._with_run("showing examples", lambda run: run.log({"val/examples": to_images(rows, classes)}, step))
 
     def log_outcome(self, outcome: Outcome, step: int) -> None:
+        folder = self._folder / "wandb"
         self._with_run("the summary", lambda run: run.summary.update(outcome.best | {"protocol": outcome.protocol}))
-        if outcome.matrix is not None:
-            self._with_run("the confusion matrix", lambda run: run.log({"confusion": to_chart(outcome)}, step))
-        if self._artifact:
-            self._with_run("the artifact", lambda run: self._add_checkpoint(run, outcome))
+        with files_wait_in(folder):
+            if outcome.matrix is not None:
+                self._with_run("the confusion matrix", lambda run: run.log({"confusion": to_chart(outcome)}, step))
+            if self._artifact:
+                self._with_run(
+                    "the artifact", lambda run: run.log_artifact(to_artifact(outcome, run.id, folder), aliases=["best"])
+                )
         self.close(0)
 
     @rank_zero_only
@@ -110,10 +113,10 @@ class WandbTracker(Logger):
         """End the W&B run, and say how to upload what has not been."""
         run, self._run = self._run, None
         atexit.unregister(self.close)
-        if run is None or run.disabled:
+        if run is None:
             return
         done = self._attempt("uploading", lambda: run.finish(exit_code))
-        if run.offline or not done:
+        if not run.disabled and (run.offline or not done):
             option = "" if run.offline else "--include-online "
             log.info("W&B: upload with: wandb sync %s%s", option, shlex.quote(str(self._folder / "wandb")))
 
@@ -143,16 +146,6 @@ class WandbTracker(Logger):
             return False
         return True
 
-    def _add_checkpoint(self, run: Run, outcome: Outcome) -> None:
-        import wandb
-
-        digest = outcome.protocol["checkpoint_sha256"]
-        kept = self._folder / "wandb" / f"best-{digest[:12]}.ckpt"
-        link_whole(outcome.checkpoint, kept)  # who trains longer may replace the checkpoint before it is uploaded
-        artifact = wandb.Artifact(f"checkpoint-{run.id}", "model", metadata=outcome.best | {"sha256": digest})
-        artifact.add_file(str(kept), name="best.ckpt", policy="immutable", skip_cache=True)
-        run.log_artifact(artifact, aliases=["best"])
-
 
 def begin_run(folder: Path, upload_s: float, **about: Any) -> Run:
     """A W&B run, online where there is a key and W&B answers, else offline. Never asks anything."""
@@ -164,7 +157,6 @@ def begin_run(folder: Path, upload_s: float, **about: Any) -> Run:
         silent=True,
         console="off",  # the progress bar would fill it; run.log has what was said
         init_timeout=CONNECT_S,
-        allow_offline_artifacts=False,  # its tables would lie in the home directory; the run's folder has all
         finish_timeout=upload_s,
         finish_timeout_raises=True,
     )
@@ -205,46 +197,6 @@ def run_id(folder: Path) -> str:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(secrets.token_hex(6), encoding="utf-8")
     return path.read_text(encoding="utf-8").strip()
-
-
-def to_images(rows: Sequence[Row], classes: ClassTable) -> list[Any]:
-    """W&B images whose masks can be switched on and off, with class names."""
-    import wandb
-
-    names = {**dict(enumerate(classes.names)), IGNORE: "ignored"}
-    return [
-        wandb.Image(
-            row.image,
-            caption=row.name,
-            file_type="jpg",
-            masks={
-                "label": {"mask_data": row.label, "class_labels": names},
-                "prediction": {"mask_data": row.prediction, "class_labels": names},
-            },
-        )
-        for row in rows
-    ]
-
-
-def to_chart(outcome: Outcome) -> Any:
-    """W&B's own chart of a confusion matrix, of shares; its table has the counts, too."""
-    import wandb
-
-    assert outcome.matrix is not None
-    names = outcome.class_names
-    shares = share_of_labels(outcome.matrix.astype(float))
-    rows = [
-        [actual, predicted, None if share != share else round(share, 3), int(count)]
-        for actual, counts, line in zip(names, outcome.matrix, shares, strict=True)
-        for predicted, count, share in zip(names, counts.tolist(), line.tolist(), strict=True)
-    ]
-    table = wandb.Table(columns=["Actual", "Predicted", "per cent of actual", "pixels"], data=rows)
-    return wandb.plot_table(
-        "wandb/confusion_matrix/v1",
-        table,
-        {"Actual": "Actual", "Predicted": "Predicted", "nPredictions": "per cent of actual"},
-        {"title": "Where the pixels of each class went, %"},
-    )
 
 
 def wandb_errors() -> tuple[type[Exception], ...]:

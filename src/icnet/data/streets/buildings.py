@@ -122,7 +122,9 @@ def _lots(rng: np.random.Generator, layout: Layout) -> Iterator[tuple[float, flo
 
 
 def _house(rng: np.random.Generator, ends: Floats, side: int, tall: float) -> Building:
-    ridge, slope = ((0.0, 1.0), (rng.uniform(2, 3), 1.3), (rng.uniform(2.5, 4), 4.5))[rng.choice(3, p=(0.4, 0.3, 0.3))]
+    ridge, slope = ((0.0, 1.0), (rng.uniform(2, 3), 1.3), (rng.uniform(2.5, 4), _DEEP / 2))[
+        rng.choice(3, p=(0.4, 0.3, 0.3))
+    ]
     along = (ends[1] - ends[0]) / np.linalg.norm(ends[1] - ends[0])
     back = np.array([0.0, 0.0, 1.0]) if side == 0 else side * np.array([along[2], 0.0, -along[0]])
     height = float(max(4.2, tall * rng.uniform(0.65, 1.5)))

@@ -160,7 +160,8 @@ def fill(picture: Pixels, polygons: Iterable[Floats], value: float | Colour) -> 
 def blend(below: Pixels, above: Pixels, alpha: Pixels) -> Pixels:
     """(h, w, 3) colours over others by alpha (h, w) in 0..255."""
     share = cv2.merge([alpha, alpha, alpha])
-    return cv2.add(cv2.multiply(above, share, scale=1 / 255), cv2.multiply(below, 255 - share, scale=1 / 255))  # type: ignore[return-value]
+    kept = cv2.multiply(below, 255 - share, scale=1 / 255)
+    return cv2.add(cv2.multiply(above, share, scale=1 / 255), kept).astype(np.uint8, copy=False)
 
 
 def _plane_depth(homography: Floats, box: Box) -> Floats:

@@ -38,7 +38,8 @@ def _bloom(image: Pixels, unit: float) -> Pixels:
     small = cv2.resize(image, (max(2, width // 4), max(2, height // 4)), interpolation=cv2.INTER_AREA)
     bright = np.maximum(small, 170) - 170
     glow = cv2.GaussianBlur(bright, (0, 0), 3.0 * unit)
-    return cv2.add(image, cv2.resize(cv2.multiply(glow, 2.2), (width, height))).astype(np.uint8, copy=False)  # type: ignore[call-overload]
+    wide = cv2.resize(cv2.convertScaleAbs(glow, alpha=2.2), (width, height))
+    return cv2.add(image, wide).astype(np.uint8, copy=False)
 
 
 def _film(image: Pixels, light: Light, rng: np.random.Generator) -> Pixels:

@@ -94,7 +94,7 @@ def _crown(canvas: Canvas, spot: Spot, puffs: Floats, leaves: Colour, rng: np.ra
     leaf = patch(foliage(), rng, size, zoom)
     mask, tone = _volume(canvas, middles - (box[1].start, box[0].start), radii[:, 0], size)
     edge = cv2.addWeighted(mask, 1.0, leaf, 0.8, -102.0)
-    alpha = cv2.convertScaleAbs(cv2.subtract(edge, 96.0), alpha=6.0)  # type: ignore[call-overload]
+    alpha = cv2.convertScaleAbs(np.maximum(edge, 96) - 96, alpha=6.0)
     grey = cv2.addWeighted(leaf, 0.7, tone, 0.7, -45.0)
     colours = cv2.applyColorMap(grey, _tones(canvas, leaves)).astype(np.uint8, copy=False)
     canvas.stamp(box, colours, alpha.astype(np.uint8, copy=False), VEGETATION, spot.depth)

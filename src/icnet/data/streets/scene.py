@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import NamedTuple
 
 import cv2
@@ -43,7 +44,7 @@ def draw_street(seed: int, index: int, size: tuple[int, int]) -> Street:
     houses, gaps = draw_rows(rng, layout)
     things = draw_cast(rng, canvas.camera, layout)
     draw_sky(canvas, rng)
-    draw_ground(canvas, layout, list(_shadows(canvas, houses, things)), rng)
+    draw_ground(canvas, layout, _shadows(canvas, houses, things), rng)
     year = season(rng)
     _draw_rows(canvas, layout, in_sight(canvas.camera, [*draw_end(rng, layout), *houses]), gaps, year, rng)
     for thing in things:
@@ -73,12 +74,12 @@ def _draw_rows(
     """Houses, and what grows between them, from back to front."""
     work: list[tuple[float, Callable[[], None]]] = []
     for house in houses:
-        work.append((float(house.near[2] + house.far[2]) / 2, lambda house=house: draw_building(canvas, house)))  # type: ignore[misc]
+        work.append((float(house.near[2] + house.far[2]) / 2, partial(draw_building, canvas, house)))
     for gap in gaps:
         for thing in draw_yard(rng, canvas.camera, layout, gap):
-            work.append((float(thing.spot.base[2]), lambda thing=thing: _draw_thing(canvas, thing, year, rng)))  # type: ignore[misc]
+            work.append((float(thing.spot.base[2]), partial(_draw_thing, canvas, thing, year, rng)))
         ends = layout.at(gap.across, np.array([gap.near, gap.far]))
-        work.append((gap.near, lambda ends=ends: draw_hedge(canvas, ends, 1.1, draw_leaves(rng, year), rng)))  # type: ignore[misc]
+        work.append((gap.near, partial(draw_hedge, canvas, ends, 1.1, draw_leaves(rng, year), rng)))
     for _, draw in sorted(work, key=lambda item: -item[0]):
         draw()
 

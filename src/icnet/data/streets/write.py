@@ -16,7 +16,7 @@ import cv2
 from icnet.data.streets.scene import Street, draw_street
 from icnet.errors import ConfigError, DataError
 
-VERSION = 1  # of the generator: frames of another version are drawn anew
+VERSION = 2  # of the generator: frames of another version are drawn anew
 _RECORD = "streets.json"
 _CITIES = {"train": ("ahornstadt", "birkenau", "corvina", "dunmere"), "val": ("elmsford", "fjordby")}
 _FAST = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE]
