@@ -10,6 +10,8 @@ import cv2
 import numpy as np
 import pytest
 
+from icnet.cli import resume_arguments
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -76,3 +78,13 @@ def test_a_label_outside_the_table_is_one_line_also_from_a_loader_worker(tmp_pat
     last = done.stderr.splitlines()[-1]
     assert last.startswith(f"icnet: {tmp_path}/labels/train/")
     assert "has label 77 (4096 pixels), which no class has" in last
+
+
+def test_a_run_to_resume_may_have_spaces_in_its_name(tmp_path: Path) -> None:
+    folder = tmp_path / "my run"
+    (folder / ".hydra").mkdir(parents=True)
+    (folder / ".hydra" / "config.yaml").write_text("{}")
+    for quote in ("'", '"'):
+        quoted = f"{quote}{folder}{quote}"
+        assert resume_arguments([f"task.resume={quoted}"]) == [f"hydra.run.dir={quoted}", "hydra.output_subdir=null"]
+    assert resume_arguments(["task.resume=null"]) == []

@@ -41,12 +41,15 @@ def print_suggestions(arguments: list[str]) -> None:
 
 
 def resume_arguments(arguments: list[str]) -> list[str]:
-    """For task.resume=RUN_DIR: what makes Hydra go on in that folder and leave its configuration as it is."""
-    folders = [a.partition("=")[2] for a in arguments if a.startswith("task.resume=")]
-    if not folders or folders[-1] in ("", "null"):
+    """For task.resume=RUN_DIR: what makes Hydra go on in that folder and leave its configuration as it is.
+
+    A name with spaces comes in the quotes that Hydra's grammar wants, and goes on in them.
+    """
+    given = [a.partition("=")[2] for a in arguments if a.startswith("task.resume=")]
+    if not given or given[-1] in ("", "null"):
         return []
-    check_resumable(Path(folders[-1]))
-    return [f"hydra.run.dir={folders[-1]}", "hydra.output_subdir=null"]
+    check_resumable(Path(given[-1].strip("'\"")))
+    return [f"hydra.run.dir={given[-1]}", "hydra.output_subdir=null"]
 
 
 def run(cfg: DictConfig) -> None:
