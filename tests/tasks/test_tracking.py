@@ -9,6 +9,7 @@ import hashlib
 import json
 import logging
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -203,7 +204,7 @@ def test_the_best_checkpoint_is_an_artifact_that_needs_no_file_outside_of_the_fo
     entries = [entry for artifact in tracked.file.artifacts for entry in artifact.manifest.contents]
     assert all(Path(entry.local_path).is_relative_to(tracked.folder) for entry in entries)
     (artifact,) = [artifact for artifact in tracked.file.artifacts if artifact.type == "model"]
-    assert (artifact.type, list(artifact.aliases)) == ("model", ["latest", "best"])
+    assert set(artifact.aliases) == {"latest", "best"}  # in any order: W&B keeps a set
     (entry,) = artifact.manifest.contents
     content = (tracked.folder / "checkpoints" / "best.ckpt").read_bytes()
     assert entry.path == "best.ckpt"
@@ -416,9 +417,8 @@ def test_nothing_is_asked_on_a_terminal(tmp_path: Path) -> None:
     )
     ours, theirs = os.openpty()
     done = subprocess.run([sys.executable, "-c", code], stdin=theirs, stdout=theirs, stderr=theirs, timeout=100)
-    os.close(theirs)
     assert done.returncode == 0
-    assert os.read(ours, 10_000).decode().strip() == ""
+    assert select.select([ours], [], [], 0)[0] == []  # nothing was said
     assert run_files(tmp_path)[0].exit_code == 1  # ended without a word from Lightning
 
 
