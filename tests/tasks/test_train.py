@@ -176,3 +176,15 @@ def test_a_compiled_run_leaves_no_trace_of_it_in_the_file(run_icnet: Run) -> Non
     content = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
     assert not [key for part in ("state_dict", "current_model_state") for key in content[part] if "_orig_mod" in key]
     load_checkpoint(folder / "checkpoints" / "last.ckpt")
+
+
+def test_the_losses_of_the_stages_and_the_score_are_said_in_the_log(
+    run_icnet: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    run_icnet("trainer.max_steps=1")
+    (trained,) = [m for m in caplog.messages if m.startswith("step 1: train/loss")]
+    assert all(f"train/loss_{stage} " in trained for stage in ("sub4", "sub24", "sub124"))
+    (validated,) = [m for m in caplog.messages if m.startswith("step 1: val/")]
+    assert "val/miou " in validated
+    assert "val/iou/" not in validated

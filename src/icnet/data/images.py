@@ -91,6 +91,8 @@ def _bytes(path: Path) -> bytes:
 
 
 def _decode(path: Path, data: bytes, flags: int) -> Pixels:
+    if data.startswith(b"\x89PNG") and b"IEND" not in data[-1024:]:
+        raise _broken(path)  # cut off: OpenCV would notice, too, but print a line of its own
     try:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
     except cv2.error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -86,6 +87,10 @@ def start(seed: int) -> None:
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     if is_follower():
         logging.disable(logging.INFO)
+    if sys.stdout.isatty():  # the progress bar shows it
+        for handler in logging.getLogger().handlers:
+            if not isinstance(handler, logging.FileHandler):
+                handler.addFilter(lambda record: record.name != "icnet.progress")
     for text in (
         ".*does not have many workers.*",
         ".*Checkpoint directory.*",

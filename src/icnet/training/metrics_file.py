@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import logging
 import os
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.trainer.states import TrainerFn
+
+log = logging.getLogger("icnet.progress")  # into run.log, and onto the screen where no progress bar is
 
 
 class MetricsFile(Callback):
@@ -35,10 +38,12 @@ class MetricsFile(Callback):
         every = trainer.log_every_n_steps  # type: ignore[attr-defined]
         if trainer.global_step % every == 0 and not trainer.fit_loop._should_accumulate():
             self._add(trainer, prefix="val/", wanted=False)
+            log.info("%s", describe(trainer.global_step, self.rows.get(trainer.global_step, {}), "train/"))
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if trainer.state.fn == TrainerFn.FITTING and not trainer.sanity_checking:
             self._add(trainer, prefix="val/", wanted=True)
+            log.info("%s", describe(trainer.global_step, self.rows.get(trainer.global_step, {}), "val/"))
 
     def _add(self, trainer: pl.Trainer, prefix: str, wanted: bool) -> None:
         """Put the values whose names start with `prefix` (or do not) into the row of this step."""
@@ -48,6 +53,12 @@ class MetricsFile(Callback):
         metrics = trainer.callback_metrics
         row.update({name: float(value) for name, value in metrics.items() if name.startswith(prefix) == wanted})
         write_rows(self.path, self.rows)
+
+
+def describe(step: int, row: dict[str, float], prefix: str) -> str:
+    """A line for people: the values of a row whose names start with `prefix`, scores of single classes left out."""
+    names = [name for name in row if name.startswith(prefix) and name.count("/") == 1]
+    return f"step {step}: " + ", ".join(f"{name} {row[name]:.4g}" for name in names)
 
 
 def write_rows(path: Path, rows: dict[int, dict[str, float]]) -> None:
