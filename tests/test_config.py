@@ -139,3 +139,13 @@ def test_every_file_of_the_configuration_says_which_command_uses_it() -> None:
         lines = path.read_text().splitlines()
         comment = lines[1] if lines[0].startswith("# @package") else lines[0]
         assert comment.startswith("# "), path
+
+
+def test_a_checkpoint_given_to_training_is_pointed_to_its_place() -> None:
+    with pytest.raises(ConfigError, match=r"task\.weights=best"):
+        check_config(composed("ckpt=best.ckpt"))
+
+
+def test_a_task_that_does_not_exist_names_those_that_do() -> None:
+    with pytest.raises(ConfigError, match="'trian': choose a task with task=train"):
+        check_config(composed("task.name=trian"))

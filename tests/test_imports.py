@@ -24,7 +24,7 @@ LAYERS = (
     ("model", "metrics", "data"),
     ("losses", "weights", "visualize"),
     ("training", "predict", "deploy", "report"),
-    ("config", "sweep", "dashboard"),
+    ("config", "schema", "sweep", "dashboard"),
     ("tasks",),
     ("cli",),
 )
@@ -45,6 +45,7 @@ FORBIDDEN = {
     "report": HEAVY,
     "training": HEAVY - {"pytorch_lightning", "lightning"},
     "config": HEAVY - {"hydra", "omegaconf"},
+    "schema": HEAVY | {"torch"},
     "sweep": HEAVY - {"hydra", "omegaconf"},
     "dashboard": HEAVY - {"wandb"} | {"torch"},
     "tasks": {"albumentations"},

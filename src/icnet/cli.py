@@ -55,7 +55,7 @@ def resume_arguments(arguments: list[str]) -> list[str]:
 def run(cfg: DictConfig) -> None:
     """Run the task that the configuration names; an error that the user can mend becomes one line and status 1."""
     try:
-        if cfg.task.resume:
+        if cfg.task.get("resume"):
             resumed = resumed_config(cfg, list(HydraConfig.get().overrides.task))
             if resumed is None:
                 print(

@@ -8,7 +8,7 @@ import os
 import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, cast
 
@@ -21,59 +21,10 @@ from omegaconf.errors import OmegaConfBaseException
 
 from icnet.errors import ConfigError
 from icnet.processes import is_follower
+from icnet.schema import TASKS, Root, TrainTask
 
 _HYDRA_KEYS = ("_target_", "_partial_", "_convert_", "_recursive_", "_args_")
 _SIMPLE = (int, float, bool, str, type(None))
-
-
-@dataclass
-class TrainTask:
-    """task=train and task=pretrain; each key is explained in conf/task."""
-
-    name: str
-    weights: str | None
-    resume: str | None
-    save_every_steps: int | None
-    save_every_minutes: float | None
-
-
-@dataclass
-class Model:
-    """The network, beside its backbone."""
-
-    backbone: Any
-    fusion_channels: int | None
-    align_corners: bool
-    channels_last: bool
-    compile: bool
-
-
-@dataclass
-class Sweep:
-    """What conf/sweep explains."""
-
-    jobs: int
-    name: str | None
-
-
-@dataclass
-class Root:
-    """The top of the configuration."""
-
-    task: TrainTask
-    model: Model
-    data: Any
-    loss: Any
-    optimizer: Any
-    scheduler: Any
-    module: Any
-    trainer: Any
-    callbacks: Any
-    logger: Any
-    sweep: Sweep
-    name: str
-    seed: int
-
 
 # Keys that the tasks use themselves before a node is built, and values that stand for something computed
 _OWN_KEYS = {"model.backbone": {"weights": str | None}}
@@ -86,7 +37,7 @@ class Guard(Callback):
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         try:
             check_config(config)
-            if not config.task.resume and not is_follower():
+            if not config.task.get("resume") and not is_follower():
                 check_fresh(Path(config.hydra.run.dir))
         except ConfigError as error:
             raise SystemExit(f"icnet: {error}") from None
@@ -100,7 +51,8 @@ def check_config(config: DictConfig) -> None:
         )
     except OmegaConfBaseException as error:
         raise ConfigError(_first_line(error)) from error
-    faults = list(_check_fields(cast("dict[str, Any]", plain), Root, ""))
+    root = cast("dict[str, Any]", plain)
+    faults = [*_check_fields(root, Root, ""), *_check_task(root)]
     if faults:
         raise ConfigError("; ".join(faults))
 
@@ -146,6 +98,8 @@ def _paths(node: Any, prefix: str) -> Iterator[str]:
 def _check_fields(node: Mapping[str, Any], schema: type, path: str) -> Iterator[str]:
     """Compare a node with the dataclass that describes it."""
     hints = typing.get_type_hints(schema)
+    if schema is Root:
+        hints["task"] = TASKS.get(node["task"]["name"], TrainTask)
     known = [f.name for f in fields(schema)]
     for key, value in node.items():
         where = f"{path}{key}"
@@ -157,6 +111,14 @@ def _check_fields(node: Mapping[str, Any], schema: type, path: str) -> Iterator[
             yield from _check_fields(value, hints[key], f"{where}.")
         else:
             yield from _check_value(value, hints[key], where)
+
+
+def _check_task(root: Mapping[str, Any]) -> Iterator[str]:
+    name, ckpt = root["task"]["name"], root["ckpt"]
+    if name not in TASKS:
+        yield f"task.name is {name!r}: choose a task with task={' or task='.join(TASKS)}"
+    elif TASKS[name] is TrainTask and ckpt is not None:
+        yield f"ckpt={ckpt} is for the tasks that use a trained network: training starts from it with task.weights={ckpt}"
 
 
 def _check_value(value: Any, hint: Any, where: str) -> Iterator[str]:
