@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -40,14 +42,63 @@ def test_two_kills_at_random_moments_change_nothing(tmp_path: Path) -> None:
     try_kills(times=2, seed=int.from_bytes(os.urandom(2)), folder=tmp_path)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write into a read-only folder")
-def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path, streets: Path) -> None:
-    folder = tmp_path / "run"
-    process = start(folder, *SETTINGS, f"data.root={streets}", f"hydra.run.dir={folder}")
-    wait_for_first_row(process, folder)
-    folder.chmod(0o500)
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 20 MB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount("-t", "tmpfs", "-o", "size=20m", "tmpfs", str(disk))
+    yield disk
+    subprocess.run(["umount", "-l", disk], check=True)
+
+
+def mount(*arguments: str) -> None:
+    done = subprocess.run(["mount", *arguments], capture_output=True, text=True)
+    if done.returncode != 0:
+        pytest.skip(f"this machine allows no mount: {done.stderr.strip()}")
+
+
+def fill(disk: Path) -> Path:
+    """Take what is free on a disk."""
+    filler = disk / "filler"
+    with suppress(OSError), filler.open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(1 << 16))
+    return filler
+
+
+def test_a_full_disk_is_one_line_and_the_run_goes_on_once_there_is_room(small_disk: Path, streets: Path) -> None:
+    folder = small_disk / "run"
+    settings = (*SETTINGS, f"data.root={streets}", "trainer.max_steps=600", "data.num_workers=0")
+    process = start(folder, *settings, f"hydra.run.dir={folder}")
+    while not (folder / "checkpoints" / "last.ckpt").is_file() and process.poll() is None:
+        time.sleep(0.02)
+    filler = fill(small_disk)
     assert process.wait(timeout=120) == 1
-    assert "cannot be written" in (tmp_path / "run.out").read_text()
+    said = (small_disk / "run.out").read_bytes().decode(errors="ignore")  # that file, too, found the disk full
+    assert "Traceback" not in said
+    torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
+    assert not list(folder.rglob("*.part"))
+    filler.unlink()
+    assert start(folder, f"task.resume={folder}", "trainer.max_steps=20").wait(timeout=120) == 0
+
+
+def test_a_folder_that_becomes_read_only_is_one_line(tmp_path: Path, streets: Path) -> None:
+    folder = tmp_path / "run"
+    process = start(folder, *SETTINGS, f"data.root={streets}", "trainer.max_steps=100000", f"hydra.run.dir={folder}")
+    wait_for_first_row(process, folder)
+    if os.geteuid() == 0:  # who may write anywhere but on what is mounted to be read
+        mount("--bind", str(folder), str(folder))
+        mount("-o", "remount,ro,bind", str(folder))
+    else:
+        folder.chmod(0o500)
+    try:
+        assert process.wait(timeout=120) == 1
+    finally:
+        subprocess.run(["umount", "-l", folder], capture_output=True)
+    said = (tmp_path / "run.out").read_text()
+    assert "cannot be written (Read-only file system)" in said or "cannot be written (Permission denied)" in said
+    assert "Traceback" not in said
 
 
 def children_of(pid: int) -> list[int]:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from icnet.data.images import write_image
-from icnet.errors import DataError
+from icnet.errors import DataError, ICNetError
 from icnet.report.markup import duration, table_of
 from icnet.report.page import write_report
 
@@ -171,7 +171,7 @@ def test_a_broken_figure_leaves_the_earlier_report_alone(folder: Path) -> None:
 
 def test_a_report_that_cannot_be_put_in_place_leaves_no_partial_file(folder: Path) -> None:
     (folder / "report.html").mkdir()
-    with pytest.raises(OSError):
+    with pytest.raises(ICNetError, match="cannot be written"):
         write_report(folder)
     assert not list(folder.glob(".report*"))
 

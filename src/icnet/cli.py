@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
+import logging
 import re
 import sys
 from pathlib import Path
@@ -13,14 +15,17 @@ from omegaconf import DictConfig
 
 from icnet.config import suggest
 from icnet.errors import ICNetError, Interrupted
+from icnet.files import unwritable
 from icnet.processes import end_with_parent, follower_arguments
 from icnet.tasks.resume import check_resumable, resumed_config
 
 TASKS = {"train": "icnet.tasks.train:train", "pretrain": "icnet.tasks.pretrain:pretrain"}
+_UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 def main() -> None:
     """Entry of `python run.py` and of `icnet`."""
+    logging.raiseExceptions = False  # run.log on a full disk: what fails then is said in one line, below
     end_with_parent()
     try:
         sys.argv += resume_arguments(sys.argv[1:]) + follower_arguments()
@@ -66,6 +71,10 @@ def run(cfg: DictConfig) -> None:
         run_task(cfg)
     except ICNetError as error:
         fail(error)
+    except OSError as error:
+        if error.errno not in _UNWRITABLE:
+            raise
+        fail(unwritable(error.filename or "a file of the run", error))
     except Interrupted as stop:
         print(f"icnet: {stop}", file=sys.stderr)
         raise SystemExit(stop.status) from None

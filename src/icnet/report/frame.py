@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from string import Template
 
+from icnet.files import writing
 from icnet.report.markup import Html, text
 
 # The policy forbids what a page that opens without a network must not do: load anything.
@@ -52,10 +53,6 @@ def fill_frame(kicker: str, name: str, opening: Html, sections: Html, source: st
 
 def write_frame(path: Path, page: str) -> Path:
     """Write a page; an earlier one stays untouched when that fails."""
-    partial = path.with_name(f".{path.stem}-{os.getpid()}.html")
-    try:
-        partial.write_text(page, encoding="utf-8")
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with writing(path, part=f".{path.stem}-{os.getpid()}.html") as part:
+        part.write_text(page, encoding="utf-8")
     return path

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -11,7 +10,8 @@ from typing import Any, Literal
 
 from omegaconf import OmegaConf
 
-from icnet.errors import ConfigError, DataError, ICNetError
+from icnet.errors import ConfigError, DataError
+from icnet.files import writing
 
 State = Literal["pending", "running", "done", "failed", "interrupted"]
 FILE = "sweep.json"
@@ -64,12 +64,8 @@ class Ledger:
 
     def write(self) -> None:
         content = {"jobs": [asdict(job) for _, job in sorted(self.jobs.items())]}
-        part = self.folder / f"{FILE}.part"
-        try:
+        with writing(self.folder / FILE) as part:
             part.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-            os.replace(part, self.folder / FILE)
-        except OSError as error:
-            raise ICNetError(f"{self.folder / FILE} cannot be written: {error.strerror}") from error
 
     def count(self, *states: State) -> int:
         return sum(job.state in states for job in self.jobs.values())

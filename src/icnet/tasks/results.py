@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 from collections.abc import Mapping
 from importlib.metadata import version
@@ -15,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from icnet import __version__
+from icnet.files import writing
 
 
 def write_results(
@@ -22,9 +22,8 @@ def write_results(
 ) -> None:
     """Write folder/results.json, whole or not at all."""
     content = {"task": task, "name": name, "metrics": metrics, "protocol": protocol, "seconds": round(seconds, 1)}
-    part = folder / "results.json.part"
-    part.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-    os.replace(part, folder / "results.json")
+    with writing(folder / "results.json") as part:
+        part.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def describe_machine(device: torch.device) -> dict[str, Any]:

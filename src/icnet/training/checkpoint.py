@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytorch_lightning as pl
 import torch
@@ -15,7 +14,7 @@ from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
 from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.trainer.states import TrainerFn
 
-from icnet.errors import ICNetError
+from icnet.files import writing
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -23,25 +22,20 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
         target = Path(path)
-        part = target.with_name(target.name + ".part")
-        try:
+        with writing(target) as part:
             target.parent.mkdir(parents=True, exist_ok=True)
             with part.open("wb") as file:
-                torch.save(checkpoint, file)
+                _save(checkpoint, file)
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(part, target)
-        except (OSError, RuntimeError) as error:  # torch reports a full disk as RuntimeError
-            raise _unwritable(target, part, error) from error
 
 
-def _unwritable(target: Path, part: Path, error: Exception) -> ICNetError:
-    """Clean up and say what is wrong; a folder that cannot be written cannot be cleaned either."""
-    with contextlib.suppress(OSError):
-        part.unlink(missing_ok=True)
-    return ICNetError(
-        f"{target} cannot be written ({error}): free the disk or check permissions; what was there is whole"
-    )
+def _save(checkpoint: dict[str, Any], file: BinaryIO) -> None:
+    """torch.save, which reports a full disk as a RuntimeError."""
+    try:
+        torch.save(checkpoint, file)
+    except RuntimeError as error:
+        raise OSError(str(error)) from error
 
 
 class Checkpoints(Callback):
@@ -110,12 +104,8 @@ def validation_is_next(trainer: pl.Trainer) -> bool:
 
 def copy_whole(source: Path, target: Path) -> None:
     """Copy a file so that `target` is the earlier or the whole new one at any moment."""
-    part = target.with_name(target.name + ".part")
-    try:
+    with writing(target) as part:
         shutil.copyfile(source, part)
-        os.replace(part, target)
-    except OSError as error:
-        raise _unwritable(target, part, error) from error
 
 
 def link_whole(source: Path, target: Path) -> None:

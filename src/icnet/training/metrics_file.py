@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 import logging
-import os
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.trainer.states import TrainerFn
+
+from icnet.files import writing
 
 log = logging.getLogger("icnet.progress")  # into run.log, and onto the screen where no progress bar is
 
@@ -29,8 +30,7 @@ class MetricsFile(Callback):
     def on_load_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        rows = read_rows(self.path) if self.path.is_file() else {}
-        self.rows = {step: row for step, row in rows.items() if step <= checkpoint["global_step"]}
+        self.rows = {step: row for step, row in read_rows(self.path).items() if step <= checkpoint["global_step"]}
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -62,18 +62,18 @@ def describe(step: int, row: dict[str, float], prefix: str) -> str:
 
 
 def write_rows(path: Path, rows: dict[int, dict[str, float]]) -> None:
-    """Write the whole file beside the earlier one, then put it in its place."""
+    """Write the whole file, whole or not at all."""
     names = list(dict.fromkeys(name for row in rows.values() for name in row if name != "epoch"))
-    part = path.with_name(path.name + ".part")
-    with part.open("w", newline="", encoding="utf-8") as file:
+    with writing(path) as part, part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, ["step", "epoch", *names], restval="")
         writer.writeheader()
         for step, row in sorted(rows.items()):
             writer.writerow({"step": step, **{name: f"{value:.9g}" for name, value in row.items()}})
-    os.replace(part, path)
 
 
 def read_rows(path: Path) -> dict[int, dict[str, float]]:
-    """The inverse of `write_rows`."""
+    """The inverse of `write_rows`; no rows where there is no file."""
+    if not path.is_file():
+        return {}
     with path.open(newline="", encoding="utf-8") as file:
         return {int(row.pop("step")): {k: float(v) for k, v in row.items() if v} for row in csv.DictReader(file)}

@@ -1,0 +1,38 @@
+"""Files that are written whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from icnet.errors import ICNetError
+
+
+@contextmanager
+def writing(target: Path, part: str | None = None) -> Iterator[Path]:
+    """Yield the path of a temporary file beside `target`, which it becomes when the block ends well.
+
+    Whoever reads `target` finds the earlier file or the whole new one, also after a kill or on a full disk. An OSError in
+    the block becomes an ICNetError that names the target.
+    part: another name for the temporary file, for files that two processes may write at once.
+    """
+    draft = target.with_name(part or f"{target.name}.part")
+    try:
+        yield draft
+        os.replace(draft, target)
+    except OSError as error:
+        raise unwritable(target, error) from error
+    finally:
+        with contextlib.suppress(OSError):  # a folder that cannot be written cannot be cleaned either
+            draft.unlink(missing_ok=True)
+
+
+def unwritable(target: object, error: OSError) -> ICNetError:
+    """What a user can do about a full disk or a folder without permission."""
+    return ICNetError(
+        f"{target} cannot be written ({error.strerror or error}): free the disk or check permissions; "
+        "what was there is whole"
+    )
