@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from icnet.data.images import read_image, read_label, read_pair, write_image
+from icnet.data.images import read_image, read_label, read_pair, read_size, write_image
 from icnet.data.labels import ClassTable
 from icnet.errors import DataError
 
@@ -198,3 +198,37 @@ def test_labels_of_16_bits_are_written_whole(tmp_path: Path) -> None:
     instances = np.array([[26001, 65535]], np.uint16)
     write_image(tmp_path / "a.png", instances)
     assert np.array_equal(np.asarray(Image.open(tmp_path / "a.png")), instances)
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif"])
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+def test_the_header_tells_the_size_that_reading_gives_also_for_turned_photographs(
+    tmp_path: Path, suffix: str, orientation: int
+) -> None:
+    path = tmp_path / f"a{suffix}"
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(noise()).save(path, exif=exif)
+    assert read_size(path) == read_image(path).shape[:2]
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png"])
+def test_a_file_that_was_cut_off_is_told_from_its_header_and_its_end(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"a{suffix}"
+    write_image(path, noise(200, 200))
+    path.write_bytes(path.read_bytes()[:-2000])
+    with pytest.raises(DataError, match=r"broken or cut off"):
+        read_size(path)
+
+
+def test_a_jpeg_with_other_data_behind_its_end_is_whole(tmp_path: Path) -> None:
+    write_image(tmp_path / "a.jpg", noise())
+    (tmp_path / "a.jpg").write_bytes((tmp_path / "a.jpg").read_bytes() + b"\0" * 5000)
+    assert read_size(tmp_path / "a.jpg") == (40, 30)
+
+
+def test_an_empty_file_is_said_to_be_empty(tmp_path: Path) -> None:
+    (tmp_path / "a.png").touch()
+    for read in (read_size, read_image):
+        with pytest.raises(DataError, match=r"a\.png is empty \(0 bytes\): copy"):
+            read(tmp_path / "a.png")

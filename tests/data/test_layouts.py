@@ -9,7 +9,7 @@ import pytest
 
 from icnet.data.images import read_label, read_pair, write_image
 from icnet.data.labels import ClassTable
-from icnet.data.layouts import CityscapesLayout, FolderLayout, KittiRoadLayout, Layout, ListLayout
+from icnet.data.layouts import CityscapesLayout, FolderLayout, KittiRoadLayout, Layout, ListLayout, MissingLabel
 from icnet.errors import DataError
 
 CLASSES = ClassTable(["road", "car"], [(128, 64, 128), (0, 0, 142)])
@@ -229,3 +229,37 @@ def test_contents_that_do_not_fit_are_named_when_the_pair_is_read(tmp_path: Path
     write_image(tmp_path / "labels/val/a.png", label.astype(np.uint8))
     with pytest.raises(DataError, match=said):
         read_pair(*FolderLayout(tmp_path).samples("val")[0], CLASSES)
+
+
+def test_a_survey_names_all_that_does_not_belong_together(tmp_path: Path) -> None:
+    touch(tmp_path, *(f"images/val/{name}" for name in ("a.png", "b.png", "c.jpg", "d.gif")))
+    touch(tmp_path, *(f"labels/val/{name}" for name in ("a.png", "c.jpg", "x.png", "note.txt")))
+    survey = FolderLayout(tmp_path).survey("val")
+    assert [s.image.name for s in survey.samples] == ["a.png"]
+    missing = [error for error in survey.refused if isinstance(error, MissingLabel)]
+    assert [(e.image.name, e.label.name) for e in missing] == [("b.png", "b.png"), ("c.jpg", "c.png")]
+    assert [p.name for p in survey.orphans] == ["c.jpg", "x.png"]
+    assert [p.name for p in survey.unread] == ["d.gif"]
+
+
+def test_a_survey_of_a_list_goes_on_behind_a_bad_line(tmp_path: Path) -> None:
+    touch(tmp_path, "i/a.png", "l/a.png")
+    (tmp_path / "val.list").write_text("i/x.png l/a.png\ni/a.png\ni/a.png l/a.png\ni/a.png l/x.png\n")
+    survey = ListLayout(tmp_path).survey("val")
+    assert len(survey.samples) == 1
+    assert [type(error).__name__ for error in survey.refused] == ["BadLine", "BadLine", "MissingLabel"]
+
+
+def test_cityscapes_train_ids_beside_label_ids_are_no_orphans(tmp_path: Path) -> None:
+    touch(tmp_path, *cityscapes("bonn/a"), *cityscapes("bonn/a", "bonn/lost", ids="labelTrainIds"))
+    (tmp_path / "leftImg8bit/val/bonn/lost_leftImg8bit.png").unlink()
+    survey = CityscapesLayout(tmp_path).survey("val")
+    assert [p.name for p in survey.orphans] == ["lost_gtFine_labelTrainIds.png"]
+
+
+def test_kitti_frames_of_one_kind_of_road_can_be_chosen(tmp_path: Path) -> None:
+    for kind in ("um", "umm", "uu"):
+        touch(tmp_path, f"training/image_2/{kind}_000000.png", f"training/gt_image_2/{kind}_road_000000.png")
+    survey = KittiRoadLayout(tmp_path, kinds=["um"]).survey("train")
+    assert [s.image.name for s in survey.samples] == ["um_000000.png"]
+    assert survey.orphans == []

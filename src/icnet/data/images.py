@@ -17,6 +17,10 @@ from icnet.errors import DataError
 Pixels = npt.NDArray[np.uint8]
 _PNG_BIT_DEPTH = 24
 _PNG_COLOR_TYPE = 25  # offset of this byte in a PNG file; 3 says that the pixels are places in a palette
+_ENDS = {"PNG": b"IEND", "JPEG": b"\xff\xd9"}  # what stands at the end of a whole file, within
+_TAIL = 1024  # bytes
+_EXIF_ORIENTATION = 0x0112
+_FIRST_ON_ITS_SIDE = 5  # orientations 5 to 8 stand for a quarter turn, which OpenCV makes
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm")
 
 
@@ -26,12 +30,30 @@ def read_image(path: Path) -> Pixels:
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)  # type: ignore[return-value]
 
 
+def read_size(path: Path) -> tuple[int, int]:
+    """(height, width) as `read_image` returns it, from the header alone; DataError where the file's end is not there."""
+    try:
+        with path.open("rb") as file, Image.open(file) as image:
+            width, height = image.size
+            orientation = image.getexif().get(_EXIF_ORIENTATION, 1)
+            turned = orientation >= _FIRST_ON_ITS_SIDE and image.format != "TIFF"  # whose size Pillow turns itself
+            file.seek(max(path.stat().st_size - _TAIL, 0))
+            end = _ENDS.get(image.format or "", b"")
+            if end not in file.read():
+                image.load()  # data may follow the end of a JPEG: only reading it tells
+    except FileNotFoundError:
+        raise DataError(f"{path} cannot be read: there is no such file") from None
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise _broken(path) from error
+    return (width, height) if turned else (height, width)
+
+
 def read_label(path: Path, classes: ClassTable) -> Pixels:
     """(H, W) uint8 train ids; 255 where a pixel is ignored.
 
     Grey and palette files hold ids (train ids where the name ends in labelTrainIds), colour files the colours of `classes`.
     """
-    pixels = _read_raw_label(path)
+    pixels = read_raw_label(path)
     if pixels.ndim == 3:
         return classes.from_colors(pixels, path)
     return classes.to_train_ids(pixels, path, train_ids=path.stem.endswith("labelTrainIds"))
@@ -59,7 +81,8 @@ def write_image(path: Path, pixels: npt.NDArray[np.integer[Any]]) -> None:
     path.write_bytes(data.tobytes())
 
 
-def _read_raw_label(path: Path) -> Pixels:
+def read_raw_label(path: Path) -> Pixels:
+    """What a label file holds: (H, W) ids, or (H, W, 3) colours, red first."""
     data = _bytes(path)
     if data[:4] == b"\x89PNG" and len(data) > _PNG_COLOR_TYPE and data[_PNG_COLOR_TYPE] == 3:
         return _palette_ids(path, data)
@@ -91,7 +114,7 @@ def _bytes(path: Path) -> bytes:
 
 
 def _decode(path: Path, data: bytes, flags: int) -> Pixels:
-    if data.startswith(b"\x89PNG") and b"IEND" not in data[-1024:]:
+    if data.startswith(b"\x89PNG") and _ENDS["PNG"] not in data[-_TAIL:]:
         raise _broken(path)  # cut off: OpenCV would notice, too, but print a line of its own
     try:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
@@ -103,7 +126,8 @@ def _decode(path: Path, data: bytes, flags: int) -> Pixels:
 
 
 def _broken(path: Path) -> DataError:
-    return DataError(f"{path} is not a readable image (broken or cut off): copy or download it again")
+    what = "is not a readable image (broken or cut off)" if path.stat().st_size else "is empty (0 bytes)"
+    return DataError(f"{path} {what}: copy or download it again")
 
 
 def _size(pixels: Pixels) -> str:

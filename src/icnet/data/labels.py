@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -117,8 +117,7 @@ class ClassTable:
         table = self._is_train_id if train_ids else self._train_id_of
         translated = table[label]
         if (translated == _UNKNOWN).any():
-            values, counts = np.unique(label[translated == _UNKNOWN], return_counts=True)
-            found = ", ".join(f"{v} ({n} pixels)" for v, n in zip(values[:5], counts[:5], strict=True))
+            found = _count(label[translated == _UNKNOWN])
             known = [*range(len(self))] if train_ids else [*self.ids, *self.ignored_ids]
             raise DataError(
                 f"{source} has label {found}, which no class has (known: {_ranges(known)}, and 255 to ignore): "
@@ -136,16 +135,15 @@ class ClassTable:
             )
         table = np.full(1 << 24, _UNKNOWN, np.int16)
         table[0] = IGNORE
-        table[_pack(np.asarray(self.colors))] = np.arange(len(self))
+        table[pack(np.asarray(self.colors))] = np.arange(len(self))
         return table
 
     def from_colors(self, label: npt.NDArray[np.uint8], source: object) -> npt.NDArray[np.uint8]:
         """Translate a label map of colours (H, W, 3), red first, into train ids; black is ignored unless it is a class."""
-        keys = _pack(label)
+        keys = pack(label)
         translated = self._train_id_of_color[keys]
         if (translated == _UNKNOWN).any():
-            unknown = np.unique(keys[translated == _UNKNOWN])[:5].tolist()
-            found = ", ".join(f"({v >> 16}, {v >> 8 & 255}, {v & 255})" for v in unknown)
+            found = _count(keys[translated == _UNKNOWN], unpack)
             raise DataError(
                 f"{source} has the colour {found}, which no class has: add it to data.classes.colors, "
                 "and make sure that the label images were never saved as JPEG or resized with blending"
@@ -153,10 +151,23 @@ class ClassTable:
         return translated.astype(np.uint8)
 
 
-def _pack(colors: npt.NDArray[Any]) -> npt.NDArray[np.int32]:
+def pack(colors: npt.NDArray[Any]) -> npt.NDArray[np.int32]:
     """(..., 3) colours as single numbers."""
     red, green, blue = (colors[..., channel].astype(np.int32) for channel in range(3))
     return (red << 16) | (green << 8) | blue
+
+
+def unpack(number: int) -> tuple[int, int, int]:
+    """The colour (red, green, blue) of a packed number."""
+    return number >> 16, number >> 8 & 255, number & 255
+
+
+def _count(values: npt.NDArray[Any], show: Callable[[int], object] = int) -> str:
+    """The five commonest of these values and how often each occurs, as words."""
+    unique, counts = np.unique(values, return_counts=True)
+    first = np.argsort(-counts, kind="stable")[:5]
+    found = ", ".join(f"{show(v)} ({n} pixels)" for v, n in zip(unique[first].tolist(), counts[first], strict=True))
+    return found if len(unique) <= len(first) else f"{found} and {len(unique) - len(first)} more"
 
 
 def _is_byte(value: object) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -18,12 +18,40 @@ class Sample(NamedTuple):
     label: Path
 
 
+class MissingLabel(DataError):
+    """An image without label; `label` is where it was looked for first."""
+
+    def __init__(self, image: Path, label: Path) -> None:
+        super().__init__(f"{image} has no label: expected {label}; add the label or move the image out of the split")
+        self.image, self.label = image, label
+
+
+class BadLine(DataError):
+    """A line of a list that names no frame."""
+
+
+class Survey(NamedTuple):
+    """What lies on disk of a split.
+
+    samples: the frames, sorted by name; refused: why others are none, in the same order; orphans: label files of no image;
+    unread: files beside the images that are none by their name.
+    """
+
+    samples: list[Sample]
+    refused: list[DataError]
+    orphans: list[Path]
+    unread: list[Path]
+
+
 class Layout(Protocol):
     """A data set on disk."""
 
     @property
     def root(self) -> Path:
         """Its folder."""
+
+    def survey(self, split: str) -> Survey:
+        """All that lies there; DataError where there is no such split."""
 
     def samples(self, split: str) -> list[Sample]:
         """The frames of a split, sorted by name; DataError names the first file that is missing."""
@@ -40,25 +68,28 @@ class CityscapesLayout:
     root: Path
 
     def samples(self, split: str) -> list[Sample]:
-        folder = self.root / "leftImg8bit" / split
-        _check_folder(self.root, folder, "Cityscapes", "data=cityscapes")
-        images = sorted(folder.glob("*/*_leftImg8bit.*"))
-        return _not_empty([Sample(i, self._label(i)) for i in images if is_image(i)], folder)
+        return _all_frames(self.survey(split), self._images(split))
 
-    def _label(self, image: Path) -> Path:
+    def survey(self, split: str) -> Survey:
+        folder = self._images(split)
+        _check_folder(self.root, folder, "Cityscapes", "data=cityscapes")
+        kind = self._kind(split)
+        images = [p for p in folder.glob("*/*_leftImg8bit.*") if is_image(p)]
+        labels = (self.root / kind / split).glob("*/*_label*Ids.png")
+        return _survey(images, lambda image: self._labels(image, kind), labels, folder)
+
+    def _images(self, split: str) -> Path:
+        return self.root / "leftImg8bit" / split
+
+    def _labels(self, image: Path, kind: str) -> list[Path]:
         split, city = image.parts[-3:-1]
         stem = image.stem.removesuffix("_leftImg8bit")
-        candidates = [
-            self.root / kind / split / city / f"{stem}_{kind}_{ids}.png"
-            for kind in self._kinds(split)
-            for ids in ("labelIds", "labelTrainIds")
-        ]
-        return _first_that_exists(image, candidates)
+        return [self.root / kind / split / city / f"{stem}_{kind}_{ids}.png" for ids in ("labelIds", "labelTrainIds")]
 
-    def _kinds(self, split: str) -> list[str]:
+    def _kind(self, split: str) -> str:
         """Coarse labels never stand in for a fine one that is missing: a score on them is not the benchmark's."""
         only_coarse = (self.root / "gtCoarse" / split).is_dir() and not (self.root / "gtFine" / split).is_dir()
-        return ["gtCoarse"] if only_coarse else ["gtFine"]
+        return "gtCoarse" if only_coarse else "gtFine"
 
 
 @dataclass(frozen=True)
@@ -68,12 +99,14 @@ class FolderLayout:
     root: Path
 
     def samples(self, split: str) -> list[Sample]:
-        folder = self.root / "images" / split
+        return _all_frames(self.survey(split), self.root / "images" / split)
+
+    def survey(self, split: str) -> Survey:
+        folder, labels = self.root / "images" / split, self.root / "labels" / split
         _check_folder(self.root, folder, "images and labels", "data=folder")
-        labels = self.root / "labels" / split
-        images = sorted(p for p in folder.rglob("*") if is_image(p))
-        found = [Sample(i, _first_that_exists(i, [labels / i.relative_to(folder).with_suffix(".png")])) for i in images]
-        return _not_empty(found, folder)
+        images = [p for p in folder.rglob("*") if is_image(p)]
+        label_files = (p for p in labels.rglob("*") if is_image(p))
+        return _survey(images, lambda i: [labels / i.relative_to(folder).with_suffix(".png")], label_files, folder)
 
 
 @dataclass(frozen=True)
@@ -83,29 +116,38 @@ class ListLayout:
     root: Path
 
     def samples(self, split: str) -> list[Sample]:
+        return _all_frames(self.survey(split), self.root / f"{split}.list")
+
+    def survey(self, split: str) -> Survey:
         path = self.root / f"{split}.list"
         if not path.is_file():
             _check_folder(self.root, path, "list files", "data=list")
-        return _not_empty(list(self._lines(path)), path)
+        survey = Survey([], [], [], [])
+        for number, line in self._lines(path):
+            try:
+                survey.samples.append(self._sample(path, number, line))
+            except (BadLine, MissingLabel) as error:
+                survey.refused.append(error)
+        return survey
 
-    def _lines(self, path: Path) -> Iterator[Sample]:
+    def _lines(self, path: Path) -> Iterator[tuple[int, str]]:
         try:
             lines = path.read_text(encoding="utf-8-sig").splitlines()
         except UnicodeDecodeError as error:
             raise DataError(f"{path} is not text in UTF-8 (byte {error.start}): save it in that encoding") from error
-        for number, line in enumerate(lines, 1):
-            if not line.strip() or line.startswith("#"):
-                continue
-            parts = line.split("\t") if "\t" in line else line.split()
-            if len(parts) != 2:
-                raise DataError(
-                    f"{path}, line {number} has {len(parts)} entries ({line.strip()[:80]!r}): a line is IMAGE LABEL, "
-                    "with a tab between them where a path has spaces"
-                )
-            image, label = (self.root / part.strip() for part in parts)
-            if not image.is_file():
-                raise DataError(f"{path}, line {number}: there is no image {image}; paths are relative to {self.root}")
-            yield Sample(image, _first_that_exists(image, [label]))
+        return ((number, line) for number, line in enumerate(lines, 1) if line.strip() and not line.startswith("#"))
+
+    def _sample(self, path: Path, number: int, line: str) -> Sample:
+        parts = line.split("\t") if "\t" in line else line.split()
+        if len(parts) != 2:
+            raise BadLine(
+                f"{path}, line {number} has {len(parts)} entries ({line.strip()[:80]!r}): a line is IMAGE LABEL, "
+                "with a tab between them where a path has spaces"
+            )
+        image, label = (self.root / part.strip() for part in parts)
+        if not image.is_file():
+            raise BadLine(f"{path}, line {number}: there is no image {image}; paths are relative to {self.root}")
+        return Sample(image, _first_that_exists(image, [label]))
 
 
 @dataclass(frozen=True)
@@ -113,24 +155,39 @@ class KittiRoadLayout:
     """root/training/image_2/um_000000.png with root/training/gt_image_2/um_road_000000.png (or um_lane_000000.png).
 
     KITTI publishes labels for its training part alone: `data.val_fraction` cuts a validation split from it.
+
+    kinds: of road: um, one lane each way (95 frames); umm, several lanes (96); uu, unmarked (98).
     """
 
     root: Path
+    kinds: Sequence[str] = ("um", "umm", "uu")
 
     def samples(self, split: str) -> list[Sample]:
-        folder = self.root / "training" / "image_2"
+        return _all_frames(self.survey(split), self._images)
+
+    def survey(self, split: str) -> Survey:
+        folder = self._images
         _check_folder(self.root, folder, "KITTI road", "data=kitti_road")
         if split != "train":
             raise DataError(
                 f"KITTI road has no labels for a split {split!r}: use data.val_fraction=0.2 to set training frames aside"
             )
-        images = sorted(folder.glob("*.png"))
-        return _not_empty([Sample(i, self._label(i)) for i in images], folder)
+        images, labels = (
+            [p for kind in self.kinds for p in place.glob(f"{kind}_*.png")] for place in (folder, self._label_folder)
+        )
+        return _survey(images, self._labels, labels, folder)
 
-    def _label(self, image: Path) -> Path:
+    @property
+    def _images(self) -> Path:
+        return self.root / "training" / "image_2"
+
+    @property
+    def _label_folder(self) -> Path:
+        return self.root / "training" / "gt_image_2"
+
+    def _labels(self, image: Path) -> list[Path]:
         kind, _, number = image.name.partition("_")
-        folder = self.root / "training" / "gt_image_2"
-        return _first_that_exists(image, [folder / f"{kind}_{what}_{number}" for what in ("road", "lane")])
+        return [self._label_folder / f"{kind}_{what}_{number}" for what in ("road", "lane")]
 
 
 def is_image(path: Path) -> bool:
@@ -154,10 +211,32 @@ def _first_that_exists(image: Path, candidates: list[Path]) -> Path:
     for candidate in candidates:
         if candidate.is_file():
             return candidate
-    raise DataError(f"{image} has no label: expected {candidates[0]}; add the label or move the image out of the split")
+    raise MissingLabel(image, candidates[0])
 
 
-def _not_empty(samples: list[Sample], place: Path) -> list[Sample]:
-    if not samples:
+def _survey(
+    images: Iterable[Path], candidates: Callable[[Path], list[Path]], labels: Iterable[Path], folder: Path
+) -> Survey:
+    """Pair images with the first of their candidates that exists. labels: all there are; folder: of the images."""
+    images = sorted(images)
+    files = {p for p in folder.rglob("*") if p.is_file() and not p.name.startswith(".")}
+    survey = Survey([], [], [], sorted(files - set(images)))
+    known = set()
+    for image in images:
+        places = candidates(image)
+        known.update(places)
+        try:
+            survey.samples.append(Sample(image, _first_that_exists(image, places)))
+        except MissingLabel as error:
+            survey.refused.append(error)
+    survey.orphans.extend(sorted(set(labels) - known))
+    return survey
+
+
+def _all_frames(survey: Survey, place: Path) -> list[Sample]:
+    """The samples of a split in which nothing is missing."""
+    if survey.refused:
+        raise survey.refused[0]
+    if not survey.samples:
         raise DataError(f"{place} names no images: put images there, or choose another split")
-    return samples
+    return survey.samples

@@ -15,16 +15,20 @@ from icnet.errors import ConfigError
 
 
 def compute_class_weights(samples: Sequence[Sample], classes: ClassTable, kind: str) -> list[float]:
-    """A weight per class; 0 for a class that never occurs.
+    """A weight per class from the labelled pixels of all samples, as in `weigh`."""
+    return weigh(count_pixels(samples, classes), kind)
+
+
+def weigh(counts: npt.NDArray[np.int64], kind: str) -> list[float]:
+    """A weight per class from its labelled pixels; 0 for a class that never occurs.
 
     kind: "median_frequency", median of the shares / share (Eigen and Fergus, 2015), or "log", 1 / ln(1.02 + share)
-        (Paszke et al., ENet, 2016). Shares are of the labelled pixels of all samples.
+        (Paszke et al., ENet, 2016).
     """
-    counts = count_pixels(samples, classes)
     share = counts / max(counts.sum(), 1)
     with np.errstate(divide="ignore"):
         if kind == "median_frequency":
-            weights = np.median(share[share > 0]) / share
+            weights = np.median(share[share > 0]) / share if share.any() else share
         elif kind == "log":
             weights = 1 / np.log(1.02 + share)
         else:
