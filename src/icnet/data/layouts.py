@@ -123,19 +123,12 @@ class ListLayout:
         if not path.is_file():
             _check_folder(self.root, path, "list files", "data=list")
         survey = Survey([], [], [], [])
-        for number, line in self._lines(path):
+        for number, line in read_lines(path):
             try:
                 survey.samples.append(self._sample(path, number, line))
             except (BadLine, MissingLabel) as error:
                 survey.refused.append(error)
         return survey
-
-    def _lines(self, path: Path) -> Iterator[tuple[int, str]]:
-        try:
-            lines = path.read_text(encoding="utf-8-sig").splitlines()
-        except UnicodeDecodeError as error:
-            raise DataError(f"{path} is not text in UTF-8 (byte {error.start}): save it in that encoding") from error
-        return ((number, line) for number, line in enumerate(lines, 1) if line.strip() and not line.startswith("#"))
 
     def _sample(self, path: Path, number: int, line: str) -> Sample:
         parts = line.split("\t") if "\t" in line else line.split()
@@ -188,6 +181,15 @@ class KittiRoadLayout:
     def _labels(self, image: Path) -> list[Path]:
         kind, _, number = image.name.partition("_")
         return [self._label_folder / f"{kind}_{what}_{number}" for what in ("road", "lane")]
+
+
+def read_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """The lines of a list with their numbers, without empty ones and those that begin with #."""
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path} is not text in UTF-8 (byte {error.start}): save it in that encoding") from error
+    return ((number, line) for number, line in enumerate(lines, 1) if line.strip() and not line.startswith("#"))
 
 
 def is_image(path: Path) -> bool:

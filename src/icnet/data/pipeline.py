@@ -1,0 +1,32 @@
+"""Let decoding, network and encoding overlap: a step in threads of its own, ahead of whoever takes its results."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+AHEAD = 2  # items beyond those in work: enough to even out slow ones, few enough for large images
+
+
+def overlap(step: Callable[[Item], Result], items: Iterable[Item], workers: int = 1) -> Iterator[Result]:
+    """step(item) of each item in order, computed by threads while the caller is busy with earlier results.
+
+    Used twice around a loop that computes, the first call reads ahead of it and the second one writes behind it: the
+    items of the second are taken in the caller's own thread. At most workers + AHEAD items wait at each of them.
+    What is under way is finished when the caller stops early.
+
+    workers: threads; with one, the steps are taken in order, one at a time, as a video needs it.
+    """
+    with ThreadPoolExecutor(workers) as threads:
+        pending: deque[Future[Result]] = deque()
+        for item in items:
+            pending.append(threads.submit(step, item))
+            if len(pending) >= workers + AHEAD:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()

@@ -1,0 +1,80 @@
+"""Steps that overlap, and what they promise about order, errors and the number of items under way."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from icnet.data.pipeline import AHEAD, overlap
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+def test_results_come_in_the_order_of_the_items_however_many_threads_there_are(workers: int) -> None:
+    def step(number: int) -> int:
+        threading.Event().wait(0.002 * (number % 3))
+        return number**2
+
+    assert list(overlap(step, range(20), workers)) == [n**2 for n in range(20)]
+
+
+def test_the_next_items_are_computed_while_the_caller_is_busy() -> None:
+    second = threading.Event()
+
+    def step(number: int) -> int:
+        if number == 1:
+            second.set()
+        return number
+
+    results = overlap(step, range(5))
+    assert next(results) == 0
+    assert second.wait(5), "the second item waits for the caller"
+    results.close()  # type: ignore[attr-defined]
+
+
+def test_no_more_items_are_taken_than_may_wait() -> None:
+    taken = []
+
+    def items() -> Iterator[int]:
+        for number in range(100):
+            taken.append(number)
+            yield number
+
+    results = overlap(lambda n: n, items(), workers=2)
+    for _ in range(3):
+        next(results)
+    assert len(taken) == 2 + 2 + AHEAD
+
+
+def test_items_are_taken_in_the_thread_of_the_caller_and_steps_in_others() -> None:
+    """The network computes between two of them, in the thread that signals reach."""
+    takers, steppers = set(), set()
+
+    def items() -> Iterator[int]:
+        for number in range(5):
+            takers.add(threading.current_thread())
+            yield number
+
+    list(overlap(lambda _: steppers.add(threading.current_thread()), items()))
+    assert takers == {threading.current_thread()}
+    assert threading.current_thread() not in steppers
+
+
+def test_an_error_arrives_at_its_place() -> None:
+    results = overlap(lambda n: 1 // (n - 2), range(5))
+    assert [next(results), next(results)] == [-1, -1]
+    with pytest.raises(ZeroDivisionError):
+        next(results)
+
+
+def test_what_is_under_way_is_finished_when_the_items_break_off() -> None:
+    done = []
+
+    def items() -> Iterator[int]:
+        yield from range(3)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        list(overlap(done.append, items()))
+    assert done == [0, 1, 2]
