@@ -37,7 +37,7 @@ FORBIDDEN = {
     "processes": HEAVY | {"torch", "cv2", "numpy"},
     "model": HEAVY | {"cv2", "torchvision", "torchmetrics"},
     "losses": HEAVY | {"cv2"},
-    "metrics": HEAVY | {"cv2"},
+    "metrics": HEAVY,
     "weights": HEAVY | {"cv2"},
     "deploy": HEAVY,
     "data": HEAVY - {"albumentations"},

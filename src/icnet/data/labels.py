@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -24,18 +25,26 @@ class ClassTable:
     label_ids: the value that stands for each class in the label files (Cityscapes: road is 7); None when the files hold
         train ids already.
     ignored_ids: the values that may occur in the label files and are left out of loss and metrics, beside 255.
+    categories: one per class, the group that it is also scored as part of (Cityscapes: road is flat); None without groups.
+    instance_sizes: by class, the average number of pixels of an instance, for scores that weigh small ones up; classes that
+        it does not name have no instances; None where the data set has none.
     """
 
     names: Sequence[str]
     colors: Sequence[Sequence[int]]
     label_ids: Sequence[int] | None = None
     ignored_ids: Sequence[int] = ()
+    categories: Sequence[str] | None = None
+    instance_sizes: Mapping[str, float] | None = None
 
     def __post_init__(self) -> None:
-        for field in ("names", "colors", "label_ids", "ignored_ids"):  # plain tuples, also from a YAML file
+        # plain tuples, also from a YAML file
+        for field in ("names", "colors", "label_ids", "ignored_ids", "categories"):
             value = getattr(self, field)
             if value is not None:
                 object.__setattr__(self, field, tuple(tuple(v) if isinstance(v, (list, tuple)) else v for v in value))
+        if self.instance_sizes is not None:
+            object.__setattr__(self, "instance_sizes", dict(self.instance_sizes))
         self._check()
 
     def _check(self) -> None:
@@ -48,7 +57,8 @@ class ClassTable:
             raise ConfigError(
                 f"data.classes.names lists {', '.join(twice)} more than once: every class needs a name of its own"
             )
-        for field, values in (("colors", self.colors), ("label_ids", self.label_ids)):
+        per_class = (("colors", self.colors), ("label_ids", self.label_ids), ("categories", self.categories))
+        for field, values in per_class:
             if values is not None and len(values) != len(self.names):
                 raise ConfigError(
                     f"data.classes.{field} has {len(values)} entries for {len(self.names)} names: give one for each class"
@@ -67,6 +77,18 @@ class ClassTable:
             raise ConfigError(
                 f"data.classes: an id stands for two things ({sorted(clash) or list(self.ids)}): make them unique"
             )
+        self._check_instances()
+
+    def _check_instances(self) -> None:
+        for name, size in (self.instance_sizes or {}).items():
+            if name not in self.names:
+                raise ConfigError(
+                    f"data.classes.instance_sizes names {name!r}, which is no class: take a name of data.classes.names"
+                )
+            if isinstance(size, bool) or not isinstance(size, (int, float)) or not 0 < size < math.inf:
+                raise ConfigError(
+                    f"data.classes.instance_sizes gives {name} {size!r}: expected an average number of pixels above 0"
+                )
 
     def __len__(self) -> int:
         return len(self.names)
@@ -83,6 +105,8 @@ class ClassTable:
             "colors": [list(c) for c in self.colors],
             "label_ids": None if self.label_ids is None else list(self.label_ids),
             "ignored_ids": list(self.ignored_ids),
+            "categories": None if self.categories is None else list(self.categories),
+            "instance_sizes": None if self.instance_sizes is None else dict(self.instance_sizes),
         }
 
     @cached_property

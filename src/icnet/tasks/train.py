@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from icnet.data.weights import compute_class_weights
 from icnet.deploy.measure import count_macs, count_parameters, measure_image_ms
 from icnet.errors import ICNetError
-from icnet.metrics import summarize
+from icnet.metrics.confusion import summarize
 from icnet.model.preprocess import Normalize
 from icnet.report.page import write_report
 from icnet.tasks.build import build, build_network, run_folder

@@ -15,7 +15,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from icnet.data.dataset import Frame
 from icnet.data.labels import ClassTable
 from icnet.errors import ICNetError
-from icnet.metrics import ConfusionMatrix, summarize
+from icnet.metrics.confusion import ConfusionMatrix, summarize
 from icnet.model.icnet import CascadeLogits, ICNet
 from icnet.model.layers import size_of
 from icnet.model.preprocess import Normalize

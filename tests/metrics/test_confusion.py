@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from icnet.errors import ICNetError
-from icnet.metrics import ConfusionMatrix, iou_per_class, mean_iou, summarize
+from icnet.metrics.confusion import ConfusionMatrix, iou_per_class, mean_iou, summarize
 
 NAMES = ["road", "car", "sky"]
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torchmetrics import Metric
+
+from icnet.metrics.pixels import VALUES, check_pair, unknown_class
 
 
 class ConfusionMatrix(Metric):
@@ -36,17 +40,24 @@ class ConfusionMatrix(Metric):
 
 def count_pairs(label_map: Tensor, labels: Tensor, num_classes: int, ignore_index: int) -> Tensor:
     """(classes, classes) int64 counts by (label, prediction)."""
-    if label_map.shape != labels.shape:
-        raise ValueError(
-            f"predictions are {tuple(label_map.shape)}, labels {tuple(labels.shape)}: the shapes must agree"
-        )
-    valid = labels != ignore_index
-    pairs = torch.stack((labels[valid].to(torch.int64), label_map[valid].to(torch.int64)))
-    if pairs.numel() and (largest := int(pairs.max())) >= num_classes:
-        raise ValueError(
-            f"class {largest} is among the labels or predictions, but there are only {num_classes} classes"
-        )
-    return torch.bincount(pairs[0] * num_classes + pairs[1], minlength=num_classes**2).reshape(num_classes, num_classes)
+    check_pair(label_map, labels, num_classes)
+    counts = count_codes(labels.to(torch.int64) * VALUES + label_map.to(torch.int64), VALUES**2).reshape(VALUES, VALUES)
+    counts[ignore_index] = 0
+    beyond = counts.clone()
+    beyond[:num_classes, :num_classes] = 0
+    if beyond.any():
+        raise unknown_class(int(beyond.nonzero().max()), num_classes)
+    return counts[:num_classes, :num_classes].clone()
+
+
+def count_codes(codes: Tensor, values: int) -> Tensor:
+    """(values,) int64: how often each of 0..values-1 occurs.
+
+    On the CPU by NumPy: torch splits the work among threads, and waits for each of them when the cores are busy.
+    """
+    if codes.is_cpu:
+        return torch.from_numpy(np.bincount(codes.flatten().numpy(), minlength=values))
+    return torch.bincount(codes.flatten(), minlength=values)
 
 
 def iou_per_class(matrix: Tensor) -> Tensor:
@@ -84,18 +95,36 @@ def frequency_weighted_iou(matrix: Tensor) -> float:
     return float((labelled * iou_per_class(matrix)).nansum() / labelled.sum())
 
 
+def category_iou(matrix: Tensor, categories: Sequence[str]) -> dict[str, float]:
+    """IoU of each category, in the order in which they are first named; NaN where its union is empty.
+
+    categories: one per class. As in the Cityscapes scripts, a pixel is right when its class is one of the category; the
+    categories' classes that are not evaluated (guard rail, caravan) are ignored pixels.
+    """
+    names = list(dict.fromkeys(categories))
+    member = torch.tensor([[category == name for category in categories] for name in names], dtype=torch.int64)
+    grouped = member @ matrix.cpu() @ member.T
+    return dict(zip(names, iou_per_class(grouped).tolist(), strict=True))
+
+
+def mean_score(scores: Mapping[str, float]) -> float:
+    """Mean of the scores that are defined (not NaN); NaN where none is."""
+    defined = [score for score in scores.values() if not math.isnan(score)]
+    return sum(defined) / len(defined) if defined else math.nan
+
+
 def summarize(matrix: Tensor, names: Sequence[str]) -> dict[str, Any]:
     """The scores of results.json, as ratios in 0..1; None for a class whose union is empty."""
     ious = iou_per_class(matrix).tolist()
     return {
-        "miou": _plain(mean_iou(matrix)),
-        "pixel_accuracy": _plain(pixel_accuracy(matrix)),
-        "mean_accuracy": _plain(mean_accuracy(matrix)),
-        "frequency_weighted_iou": _plain(frequency_weighted_iou(matrix)),
-        "iou": {name: _plain(iou) for name, iou in zip(names, ious, strict=True)},
+        "miou": plain(mean_iou(matrix)),
+        "pixel_accuracy": plain(pixel_accuracy(matrix)),
+        "mean_accuracy": plain(mean_accuracy(matrix)),
+        "frequency_weighted_iou": plain(frequency_weighted_iou(matrix)),
+        "iou": {name: plain(iou) for name, iou in zip(names, ious, strict=True)},
     }
 
 
-def _plain(value: float) -> float | None:
+def plain(value: float) -> float | None:
     """JSON has no NaN."""
     return None if value != value else value
