@@ -117,6 +117,20 @@ def test_a_sweep_on_a_cluster_is_submitted_by_an_existing_launcher(tmp_path: Pat
     check_config(config)
 
 
+@pytest.mark.parametrize("launcher", ["basic", "submitit_slurm"])
+@pytest.mark.parametrize(("given", "group"), [([], "s/d"), (["sweep.name=mine"], "mine")])
+def test_other_launchers_tell_their_jobs_the_name_of_the_sweep_too(
+    tmp_path: Path, loader: ConfigLoader, launcher: str, given: list[str], group: str
+) -> None:
+    if launcher == "submitit_slurm":
+        pytest.importorskip("submitit", reason="the extra slurm is not installed")
+    config = sweep_config(tmp_path, f"hydra/launcher={launcher}", *given)
+    config.hydra.overrides.task = ["loss.sub4=0.1,0.2", "logger=wandb", *given]
+    SweepGuard().on_multirun_start(config)
+    jobs = [loader.load_sweep_config(config, overrides) for overrides in expand(config, loader)]
+    assert [job.logger.wandb.group for job in jobs] == [group, group]
+
+
 def test_the_runs_of_a_sweep_are_one_group_for_wandb() -> None:
     with initialize_config_dir(str(conf_folder()), version_base="1.3"):
         config = compose("config", ["logger=[csv,wandb]", "sweep.name=icnet_camvid/2030-01-01"])

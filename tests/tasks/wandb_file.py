@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import json
-import struct
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from wandb.proto import wandb_internal_pb2 as wire
+from icnet.tasks.wandb_file import read_records
 
-_BLOCK = 32 * 1024  # LevelDB's log format, with W&B's own 7 bytes in front
-_HEADER = struct.Struct("<IHB")  # checksum, length, kind: whole, first, middle, last
 _PATIENCE_S = 20
-_FIRST, _LAST = (1, 2), (1, 4)
 
 
 class RunFile:
@@ -52,27 +48,13 @@ class RunFile:
 
 
 def run_files(folder: Path) -> list[RunFile]:
-    """The offline runs in the folder of a run, in the order of their start; W&B ends their files in its own time."""
+    """The offline runs in the folder of a run, in the order of their start; W&B ends the last file in its own time."""
     deadline = time.monotonic() + _PATIENCE_S
     while True:
         files = [RunFile(path) for path in sorted(folder.glob("wandb/offline-run-*/*.wandb"))]
-        if all(file.exit_code is not None for file in files) or time.monotonic() > deadline:
+        if not files or files[-1].exit_code is not None or time.monotonic() > deadline:
             return files
         time.sleep(0.05)
-
-
-def read_records(data: bytes) -> Iterator[Any]:
-    place, parts = 7, b""
-    while place + _HEADER.size <= len(data):
-        if _BLOCK - place % _BLOCK < _HEADER.size:
-            place += _BLOCK - place % _BLOCK
-            continue
-        _, length, kind = _HEADER.unpack_from(data, place)
-        place += _HEADER.size
-        parts = (b"" if kind in _FIRST else parts) + data[place : place + length]
-        place += length
-        if kind in _LAST:
-            yield wire.Record.FromString(parts)
 
 
 def put(target: dict[str, Any], items: Sequence[Any]) -> None:

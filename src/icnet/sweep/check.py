@@ -18,6 +18,7 @@ from omegaconf import DictConfig
 
 from icnet.config import check_config
 from icnet.errors import ConfigError, ICNetError
+from icnet.sweep.command import name_setting
 from icnet.sweep.ledger import FILE, Ledger, check_same, read_ledger
 from icnet.sweep.plan import check_folder
 from icnet.sweep.study import is_study, prepare_study
@@ -67,6 +68,8 @@ def prepare_sweep(config: DictConfig) -> None:
     jobs = expand(config, loader)
     if config.hydra.launcher._target_ != _LAUNCHER:  # a cluster's scheduler keeps the books
         check_jobs(config, jobs, loader)
+        if config.sweep.name is None:
+            config.hydra.overrides.task.append(name_setting(config))
         return
     folder = Path(config.hydra.sweep.dir)
     check_folder(folder)

@@ -32,8 +32,13 @@ def build_command(job: Job, step: Step, config: DictConfig) -> list[str]:
     folder = quote(job.folder)
     if step == "resume":
         return [*door(), f"task.resume={folder}"]
-    own = [f"hydra.run.dir={folder}", f"sweep.name={quote(sweep_name(config))}"]
+    own = [f"hydra.run.dir={folder}", name_setting(config)]
     return [*door(), *_config_options(config), *job.overrides, *_hydra_overrides(config), *own]
+
+
+def name_setting(config: DictConfig) -> str:
+    """What tells a job the name of its sweep."""
+    return f"sweep.name={quote(sweep_name(config))}"
 
 
 def sweep_name(config: DictConfig) -> str:

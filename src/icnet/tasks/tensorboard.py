@@ -45,6 +45,7 @@ class TensorBoardTracker(TensorBoardLogger):
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """step: as Lightning counts, which is one less than the steps that are done."""
         super().log_metrics(metrics, None if step is None else step + 1)
+        self.experiment.flush()  # a killed process loses nothing
 
     def go_on(self, step: int) -> None:
         """Have TensorBoard forget what an earlier process logged after the checkpoint."""

@@ -8,6 +8,7 @@ import secrets
 import shlex
 from argparse import Namespace
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -17,6 +18,8 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from icnet.data.labels import ClassTable
 from icnet.tasks.wandb_data import files_wait_in, to_artifact, to_chart, to_images
+from icnet.tasks.wandb_file import read_logged
+from icnet.training.metrics_file import read_rows
 from icnet.training.tracking import Outcome
 from icnet.visualize.rows import Row
 
@@ -57,6 +60,7 @@ class WandbTracker(Logger):
         self._artifact, self._upload_s = artifact, upload_s
         self._run: Run | None = None
         self._works: bool | None = None  # None before the first use
+        self._logged: Mapping[int, set[str]] = {}  # names by step, by earlier processes of an offline run
 
     @property
     def name(self) -> str | None:
@@ -79,17 +83,25 @@ class WandbTracker(Logger):
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """step: as Lightning counts, which is one less than the steps that are done."""
         done = 0 if step is None else step + 1
-        self._with_run("logging", lambda run: run.log({**metrics, STEP: done}, done))
+        self._with_run("logging", lambda run: self._log(run, metrics, done))
 
     @rank_zero_only
     def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
         """Nothing: the whole configuration is there from the start."""
 
     def go_on(self, step: int) -> None:
-        """Nothing: W&B drops steps that it has."""
+        """Log what a killed process could not hand over any more, from metrics.csv; what W&B has stays as it is."""
+        rows = read_rows(self._folder / "metrics.csv")
+
+        def fill(run: Run) -> None:
+            for done, row in rows.items():
+                if done <= step:
+                    self._log(run, row, done)
+
+        self._with_run("going on", fill)
 
     def log_rows(self, rows: Sequence[Row], classes: ClassTable, step: int) -> None:
-        self._with_run("showing examples", lambda run: run.log({"val/examples": to_images(rows, classes)}, step))
+        self._with_run("showing examples", lambda run: self._log(run, {"val/examples": to_images(rows, classes)}, step))
 
     def log_outcome(self, outcome: Outcome, step: int) -> None:
         folder = self._folder / "wandb"
@@ -119,15 +131,25 @@ class WandbTracker(Logger):
         if not run.disabled and (run.offline or not done):
             option = "" if run.offline else "--include-online "
             log.info("W&B: upload with: wandb sync %s%s", option, shlex.quote(str(self._folder / "wandb")))
+        if not done:
+            end_service()
 
     def _begin(self) -> None:
         self._run = begin_run(self._folder, self._upload_s, **self._about, config=dict(self._config))
         atexit.register(self.close, 1)  # for what ends the run between Lightning's calls
+        if self._run.offline:
+            self._logged = read_logged(self._folder / "wandb")
         self._run.define_metric(STEP)
         self._run.define_metric("*", step_metric=STEP)
         self._run.define_metric("val/miou", step_metric=STEP, summary="max,last")
         if not self._run.offline and not self._run.disabled:
             log.info("W&B: %s", self._run.url)
+
+    def _log(self, run: Run, values: Mapping[str, Any], step: int) -> None:
+        """Each value once: online W&B itself drops steps that it has, offline nobody would."""
+        new = {name: value for name, value in values.items() if name not in self._logged.get(step, ())}
+        if new:
+            run.log({**new, STEP: step}, step)
 
     def _with_run(self, what: str, action: Callable[[Run], object]) -> None:
         run = self.experiment
@@ -159,6 +181,7 @@ def begin_run(folder: Path, upload_s: float, **about: Any) -> Run:
         init_timeout=CONNECT_S,
         finish_timeout=upload_s,
         finish_timeout_raises=True,
+        x_transaction_log_flush_interval=1.0,  # seconds: what a killed process loses
     )
     about |= {"dir": folder, "id": run_id(folder), "resume": "allow", "settings": settings, "reinit": "create_new"}
     try:
@@ -168,8 +191,16 @@ def begin_run(folder: Path, upload_s: float, **about: Any) -> Run:
             raise
         reason = str(error).splitlines()[0]
         log.warning("W&B: cannot be reached (%s): the run is kept offline", reason)
-        wandb.teardown(1)
+        end_service()
         return wandb.init(mode="offline", **about)
+
+
+def end_service() -> None:
+    """End W&B's process. Where that has died, W&B would show a traceback when this one ends."""
+    import wandb
+
+    with suppress(SystemExit, *wandb_errors()):
+        wandb.teardown(1)
 
 
 def choose_mode() -> Mode:

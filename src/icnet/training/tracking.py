@@ -53,7 +53,7 @@ class Tracker(Protocol):
     """A logger of Lightning's that shows more than curves. Steps are `trainer.global_step`."""
 
     def go_on(self, step: int) -> None:
-        """The run goes on from a checkpoint of this step; what was tracked at later ones comes once more."""
+        """The run starts at 0, or goes on from a checkpoint of this step; what was tracked at later ones comes once more."""
 
     def log_rows(self, rows: Sequence[Row], classes: ClassTable, step: int) -> None:
         """Examples of a validation."""
@@ -73,7 +73,7 @@ class Examples(Callback):
         self._rows: list[Row] = []
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if trainer.global_step and trainer.is_global_zero:
+        if trainer.is_global_zero:
             for tracker in trackers_of(trainer):
                 tracker.go_on(trainer.global_step)
 
