@@ -9,12 +9,17 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # two test processes share two cores
 
 import pytest
+import torch
 from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, open_dict
 
 from icnet.cli import conf_folder, run_task
+from icnet.data.labels import ClassTable
 from icnet.data.streets.write import write_streets
+from icnet.model.backbone import resnet18
+from icnet.model.icnet import ICNet
+from icnet.model.preprocess import Normalize
 
 Run = Callable[..., Path]
 
@@ -36,6 +41,16 @@ TINY = (
 def streets(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Six training and three validation scenes of 64x128, in the Cityscapes layout."""
     return write_streets(tmp_path_factory.mktemp("data") / "streets", train=6, val=3, size=(64, 128), seed=0)
+
+
+def write_checkpoint(path: Path, classes: ClassTable, seed: int = 0) -> Path:
+    """A tiny network of random weights that sees every class somewhere, as training would save it."""
+    torch.manual_seed(seed)
+    net = ICNet(resnet18(width=0.125), len(classes), 16)
+    torch.nn.init.normal_(net.classifier.weight)
+    about = {"architecture": net.architecture, "classes": classes.to_dict(), "preprocessing": Normalize().to_dict()}
+    torch.save({"icnet": about, "state_dict": {f"net.{key}": value for key, value in net.state_dict().items()}}, path)
+    return path
 
 
 @pytest.fixture

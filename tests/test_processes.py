@@ -49,6 +49,40 @@ def test_only_the_first_of_two_processes_writes(tmp_path: Path, streets: Path) -
     assert json.loads((folder / "results.json").read_text())["protocol"]["train_samples"] == 4
 
 
+SHORT = ("trainer.max_steps=2", "data.num_workers=0", "data.batch_size=1", "trainer.val_check_interval=2",
+         "strategy=ddp")  # fmt: skip
+
+
+def the_one_run(place: Path) -> Path:
+    """The folder of the only run below a working directory."""
+    assert {p.name for p in place.iterdir()} == {"outputs"}
+    (folder,) = (place / "outputs" / "train" / "streets").iterdir()
+    return folder
+
+
+def test_torchrun_starts_one_run_in_one_folder_that_nobody_named(tmp_path: Path, streets: Path) -> None:
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", "--master_port=29519",
+               str(ROOT / "run.py"), *SETTINGS, f"data.root={streets}", *SHORT, "trainer.devices=2"]  # fmt: skip
+    subprocess.run(command, check=True, env=ENVIRONMENT, cwd=tmp_path, timeout=240)
+    assert json.loads((the_one_run(tmp_path) / "results.json").read_text())["protocol"]["train_samples"] == 4
+
+
+@pytest.mark.parametrize(("devices", "nodes"), [(2, 1), (1, 2)])
+def test_slurm_s_environment_makes_its_tasks_one_run(tmp_path: Path, streets: Path, devices: int, nodes: int) -> None:
+    """What srun sets for each task, on one host or on two (both here); no SLURM is needed for that."""
+    command = [sys.executable, str(ROOT / "run.py"), *SETTINGS, f"data.root={streets}", *SHORT,
+               f"trainer.devices={devices}", f"trainer.num_nodes={nodes}"]  # fmt: skip
+    tasks = []
+    for task in range(2):
+        slurm = {"NTASKS": 2, "NTASKS_PER_NODE": devices, "NNODES": nodes, "PROCID": task, "LOCALID": task % devices,
+                 "NODEID": task // devices, "JOB_ID": 14800 + nodes, "JOB_NAME": "train", "NODELIST": "127.0.0.1"}  # fmt: skip
+        environment = {**ENVIRONMENT, **{f"SLURM_{key}": str(value) for key, value in slurm.items()}}
+        tasks.append(subprocess.Popen(command, env=environment, cwd=tmp_path, stderr=subprocess.PIPE, text=True))
+    said = [task.communicate(timeout=240)[1] for task in tasks]
+    assert [task.returncode for task in tasks] == [0, 0], "\n".join(said)
+    assert json.loads((the_one_run(tmp_path) / "results.json").read_text())["protocol"]["train_samples"] == 4
+
+
 @pytest.fixture
 def two_hosts() -> Iterator[tuple[str, str]]:
     """Two network namespaces joined by a cable, 10.77.0.1 and 10.77.0.2."""

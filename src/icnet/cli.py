@@ -16,10 +16,16 @@ from omegaconf import DictConfig
 from icnet.config import suggest
 from icnet.errors import ICNetError, Interrupted
 from icnet.files import unwritable
-from icnet.processes import end_with_parent, follower_arguments
+from icnet.processes import end_with_parent, follower_arguments, is_follower
 from icnet.tasks.resume import check_resumable, resumed_config
 
-TASKS = {"train": "icnet.tasks.train:train", "pretrain": "icnet.tasks.pretrain:pretrain"}
+TASKS = {
+    "train": "icnet.tasks.train:train",
+    "pretrain": "icnet.tasks.pretrain:pretrain",
+    "evaluate": "icnet.tasks.evaluate:evaluate",
+    "predict": "icnet.tasks.predict:predict",
+    "prepare": "icnet.tasks.prepare:prepare",
+}
 _UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 
 
@@ -28,7 +34,8 @@ def main() -> None:
     logging.raiseExceptions = False  # run.log on a full disk: what fails then is said in one line, below
     end_with_parent()
     try:
-        sys.argv += resume_arguments(sys.argv[1:]) + follower_arguments()
+        sys.argv += resume_arguments(sys.argv[1:])
+        sys.argv += follower_arguments(sys.argv[1:])
     except ICNetError as error:
         fail(error)
     try:
@@ -76,7 +83,8 @@ def run(cfg: DictConfig) -> None:
             raise
         fail(unwritable(error.filename or "a file of the run", error))
     except Interrupted as stop:
-        print(f"icnet: {stop}", file=sys.stderr)
+        if not is_follower():
+            print(f"icnet: {stop}", file=sys.stderr)
         raise SystemExit(stop.status) from None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections.abc import Sequence
 
 _LOOK_EVERY_S = 1.0
 
@@ -16,9 +17,16 @@ def is_follower() -> bool:
     return node > 0 or local > 0
 
 
-def follower_arguments() -> list[str]:
-    """What keeps Hydra from writing a configuration and a log of this process."""
-    return ["hydra.output_subdir=null", "hydra/job_logging=none"] if is_follower() else []
+def follower_arguments(given: Sequence[str]) -> list[str]:
+    """What keeps Hydra from writing a configuration and a log of this process, and from making a folder.
+
+    Under torchrun and SLURM nobody tells a follower the folder, which carries the time of its own start; it writes nothing
+    there, and hears from the first process what it has to read.
+    """
+    if not is_follower():
+        return []
+    told = any(argument.startswith(("hydra.run.dir=", "-m", "--multirun")) for argument in given)
+    return ["hydra.output_subdir=null", "hydra/job_logging=none", *([] if told else ["hydra.run.dir=."])]
 
 
 def end_with_parent() -> None:

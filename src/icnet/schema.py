@@ -18,6 +18,53 @@ class TrainTask:
 
 
 @dataclass
+class InferenceTask:
+    """How frames go through a network: conf/task/inference."""
+
+    name: str
+    exit: str
+    size: Any
+    scales: Any
+    flip: bool
+    window: Any
+
+
+@dataclass
+class EvaluateTask(InferenceTask):
+    """task=evaluate."""
+
+    exits: bool
+    max_images: int | None
+    compare: str | None
+    predictions: str | None
+    prediction_ids: str | None
+
+
+@dataclass
+class PredictTask(InferenceTask):
+    """task=predict."""
+
+    outputs: Any
+    format: str | None
+    video: str
+
+
+@dataclass
+class PrepareTask:
+    """task=prepare; each key is explained in conf/task."""
+
+    name: str
+    deep: bool
+    save_as: str | None
+    labels: bool
+    lists: bool
+    convert: str | None
+    half: bool
+    pack: bool
+    compress: bool
+
+
+@dataclass
 class Model:
     """The network, beside its backbone."""
 
@@ -58,4 +105,10 @@ class Root:
 
 
 # The keys of each task, by its name
-TASKS: dict[str, type] = {"train": TrainTask, "pretrain": TrainTask}
+TASKS: dict[str, type] = {
+    "train": TrainTask,
+    "pretrain": TrainTask,
+    "evaluate": EvaluateTask,
+    "predict": PredictTask,
+    "prepare": PrepareTask,
+}

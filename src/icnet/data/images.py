@@ -13,6 +13,7 @@ from PIL import Image, UnidentifiedImageError
 
 from icnet.data.labels import ClassTable
 from icnet.errors import DataError
+from icnet.files import writing
 
 Pixels = npt.NDArray[np.uint8]
 _PNG_BIT_DEPTH = 24
@@ -48,15 +49,18 @@ def read_size(path: Path) -> tuple[int, int]:
     return (width, height) if turned else (height, width)
 
 
-def read_label(path: Path, classes: ClassTable) -> Pixels:
+def read_label(path: Path, classes: ClassTable, train_ids: bool | None = None) -> Pixels:
     """(H, W) uint8 train ids; 255 where a pixel is ignored.
 
-    Grey and palette files hold ids (train ids where the name ends in labelTrainIds), colour files the colours of `classes`.
+    Grey and palette files hold ids, colour files the colours of `classes`.
+    train_ids: whether those ids are train ids; None: where the name ends in labelTrainIds.
     """
     pixels = read_raw_label(path)
     if pixels.ndim == 3:
         return classes.from_colors(pixels, path)
-    return classes.to_train_ids(pixels, path, train_ids=path.stem.endswith("labelTrainIds"))
+    return classes.to_train_ids(
+        pixels, path, train_ids=path.stem.endswith("labelTrainIds") if train_ids is None else train_ids
+    )
 
 
 def read_pair(image: Path, label: Path, classes: ClassTable) -> tuple[Pixels, Pixels]:
@@ -71,14 +75,15 @@ def read_pair(image: Path, label: Path, classes: ClassTable) -> tuple[Pixels, Pi
 
 
 def write_image(path: Path, pixels: npt.NDArray[np.integer[Any]]) -> None:
-    """Write (H, W) or (H, W, 3) red-first pixels, 8 or 16 bits, in the format of the suffix."""
+    """Write (H, W) or (H, W, 3) red-first pixels, 8 or 16 bits, in the format of the suffix; whole or not at all."""
     try:
         done, data = cv2.imencode(path.suffix, pixels[:, :, ::-1] if pixels.ndim == 3 else pixels)
     except cv2.error:
         done = False
     if not done:
         raise DataError(f"{path} cannot be written: OpenCV has no encoder for {path.suffix!r}; use .png or .jpg")
-    path.write_bytes(data.tobytes())
+    with writing(path) as part:
+        part.write_bytes(data.tobytes())
 
 
 def read_raw_label(path: Path) -> Pixels:
@@ -96,6 +101,14 @@ def read_raw_label(path: Path) -> Pixels:
             )
         pixels = pixels.astype(np.uint8)
     return pixels if pixels.ndim == 2 else np.ascontiguousarray(pixels[:, :, 2::-1])
+
+
+def read_instance_ids(path: Path) -> npt.NDArray[np.int32]:
+    """(H, W) of Cityscapes' *_instanceIds.png, 16 bits: label id * 1000 + number, or a label id below 1000."""
+    pixels = _decode(path, _bytes(path), cv2.IMREAD_UNCHANGED)
+    if pixels.ndim != 2:
+        raise DataError(f"{path} has {pixels.shape[2]} channels: instance ids are one grey value of 16 bits a pixel")
+    return pixels.astype(np.int32)
 
 
 def _palette_ids(path: Path, data: bytes) -> Pixels:

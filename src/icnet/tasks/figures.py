@@ -1,4 +1,4 @@
-"""The figures of a training run."""
+"""The figures of a training run and of an evaluation."""
 
 from __future__ import annotations
 
@@ -9,8 +9,12 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
+from icnet.data.images import read_image
+from icnet.data.judged import JudgedDataset
+from icnet.metrics.confusion import mean_iou
 from icnet.predict import Predictor
 from icnet.training.datamodule import SegmentationDataModule
+from icnet.training.evaluation import Evaluation
 from icnet.training.module import SegmentationModule
 from icnet.visualize.curves import draw_losses, draw_miou
 from icnet.visualize.history import read_history
@@ -18,6 +22,7 @@ from icnet.visualize.rows import Row, draw_rows
 from icnet.visualize.scores import draw_class_iou, draw_confusion
 
 ROWS = 4
+EXAMPLES = 10  # the worst and the typical frames of an evaluation
 
 
 def draw_figures(
@@ -45,3 +50,40 @@ def choose_rows(module: SegmentationModule, data: SegmentationDataModule) -> lis
         image, label = (t.numpy() for t in frames[index])
         rows.append(Row(image, label, predictor(image), frames.samples[index].image.stem))
     return rows
+
+
+def draw_evaluation(
+    folder: Path,
+    frames: JudgedDataset,
+    result: Evaluation,
+    metrics: Mapping[str, Any],
+    predictor: Predictor | None,
+) -> None:
+    """Scores per class, confusions, and rows of the worst and of typical frames, as folder/figures/*.png.
+
+    predictor: None where the frames hold label maps in place of images.
+    """
+    classes = frames.frames.classes
+    figures = folder / "figures"
+    figures.mkdir(exist_ok=True)
+    draw_class_iou(metrics["iou"], classes, figures / "class_iou.png")
+    draw_confusion(result.matrix.cpu().numpy(), classes.names, figures / "confusion.png")
+    for name, chosen in choose_examples(result.matrices).items():
+        draw_rows([read_row(frames, i, predictor) for i in chosen], classes, figures / f"{name}.png", errors=True)
+
+
+def choose_examples(matrices: Tensor) -> dict[str, list[int]]:
+    """Frames by their own mIoU: the lowest ones, and those nearest to the median."""
+    scores = np.array([mean_iou(matrix) for matrix in matrices])
+    order = [int(i) for i in np.argsort(scores, kind="stable") if scores[i] == scores[i]]
+    middle = max(0, (len(order) - EXAMPLES) // 2)
+    return {"worst": order[:EXAMPLES], "typical": order[middle : middle + EXAMPLES]}
+
+
+def read_row(frames: JudgedDataset, index: int, predictor: Predictor | None) -> Row:
+    """A frame with its label and what was judged."""
+    shown, label = frames[index].image.numpy(), frames[index].label.numpy()
+    image_file = frames.frames.samples[index].image
+    if predictor is None:
+        return Row(read_image(image_file), label, shown, image_file.stem)
+    return Row(shown, label, predictor(shown), image_file.stem)

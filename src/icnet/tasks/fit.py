@@ -12,11 +12,12 @@ import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig
 
+from icnet.data.workers import naming_deaths
 from icnet.errors import ConfigError, ICNetError
 from icnet.processes import is_follower
 from icnet.tasks.build import build
 from icnet.tasks.loggers import build_loggers
-from icnet.training.callbacks import ValidateAtTheEnd
+from icnet.training.callbacks import ProgressBar, ValidateAtTheEnd
 from icnet.training.checkpoint import AtomicCheckpointIO, Checkpoints
 from icnet.training.datamodule import SegmentationDataModule
 from icnet.training.interrupt import SaveOnSignal
@@ -54,6 +55,21 @@ def build_trainer(cfg: DictConfig, folder: Path, monitor: str) -> pl.Trainer:
     return trainer
 
 
+def build_evaluator(cfg: DictConfig, folder: Path) -> pl.Trainer:
+    """Lightning's Trainer for one pass over frames; predictors bring their own precision."""
+    trainer: pl.Trainer = build(
+        cfg.trainer,
+        callbacks=[ProgressBar()],
+        logger=build_loggers(cfg, folder),
+        default_root_dir=str(folder),
+        precision="32-true",
+        use_distributed_sampler=False,
+        enable_model_summary=False,
+        enable_checkpointing=False,
+    )
+    return trainer
+
+
 def choose_precision(wanted: str, accelerator: str) -> str:
     """`auto`: mixed bf16 where the device computes in bf16 by itself, else fp32. Others are taken as they are."""
     if wanted != "auto":
@@ -69,14 +85,20 @@ def fit(cfg: DictConfig, trainer: pl.Trainer, module: pl.LightningModule, data: 
     last = Path(str(cfg.task.resume or "")) / "checkpoints" / "last.ckpt"
     resumed = str(last) if cfg.task.resume and last.is_file() else None
     try:
-        trainer.fit(module, datamodule=data, ckpt_path=resumed, weights_only=True)
+        with naming_deaths(data.train_set.board, data.val_set.board):
+            trainer.fit(module, datamodule=data, ckpt_path=resumed, weights_only=True)
     except RuntimeError as error:
-        if not any(sign in str(error) for sign in _OUT_OF_MEMORY):
+        if not is_out_of_memory(error):
             raise
         raise ICNetError(
             f"out of memory with data.batch_size={data.batch_size} and data.crop_size={list(crop_size)}: lower one of "
             "them (trainer.accumulate_grad_batches=2 keeps the effective batch), or use trainer.precision=bf16-mixed"
         ) from error
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """torch's own error has a type on GPUs alone."""
+    return any(sign in str(error) for sign in _OUT_OF_MEMORY)
 
 
 def start(seed: int) -> None:

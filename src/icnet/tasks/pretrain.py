@@ -37,6 +37,7 @@ def pretrain(cfg: DictConfig) -> None:
     )
     trainer = build_trainer(cfg, folder, monitor="val/accuracy")
     fit(cfg, trainer, module, data, (data.crop_size, data.crop_size))
+    folder = trainer.strategy.broadcast(folder)  # under torchrun and SLURM the first process alone knows it
     best = folder / "checkpoints" / "best.ckpt"
     scores = trainer.validate(module, datamodule=data, ckpt_path=str(best), verbose=False, weights_only=True)[0]
     metrics = {name.removeprefix("val/"): float(value) for name, value in scores.items()}

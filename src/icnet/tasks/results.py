@@ -37,9 +37,9 @@ def describe_machine(device: torch.device) -> dict[str, Any]:
     }
 
 
-def print_classes(metrics: Mapping[str, Any]) -> None:
+def print_classes(metrics: Mapping[str, Any], title: str) -> None:
     """The table at the end: IoU per class, then the means."""
-    table = Table(title="Validation, best checkpoint")
+    table = Table(title=title)
     table.add_column("class")
     table.add_column("IoU %", justify="right")
     for name, iou in metrics["iou"].items():

@@ -51,6 +51,7 @@ def train(cfg: DictConfig) -> None:
         folder,
     )
     fit(cfg, trainer, module, data, data.augment.crop_size)
+    folder = trainer.strategy.broadcast(folder)  # under torchrun and SLURM the first process alone knows it
     best = folder / "checkpoints" / "best.ckpt"
     metrics, matrix = score(trainer, module, data, best)
     protocol = describe_protocol(cfg, module, data, best)
@@ -59,7 +60,7 @@ def train(cfg: DictConfig) -> None:
         write_results(folder, "train", cfg.name, metrics, protocol, time.monotonic() - begin)
         draw_figures(folder, module, data, metrics, matrix)
         write_report(folder)
-        print_classes(metrics)
+        print_classes(metrics, "Validation, best checkpoint")
         log.info("mIoU %.4f; report: %s", metrics["miou"], folder / "report.html")
         finish_tracking(trainer, metrics, protocol, matrix, best)
 
@@ -108,9 +109,7 @@ def describe_protocol(
     size = tuple(data.val_set[0].label.shape)
     return {
         "data": data.name,
-        "split": "+".join(data.val_split)
-        if data.val_fraction is None
-        else f"{data.val_fraction} of {'+'.join(data.train_split)}",
+        "split": data.validation_split,
         "images": len(data.val_set),
         "image_size": [int(n) for n in size],
         "scales": [1.0],

@@ -26,6 +26,7 @@ class Trained(NamedTuple):
 
     checkpoint: Path
     net: ICNet
+    exit: str
     predictor: Predictor
     classes: ClassTable
 
@@ -43,7 +44,7 @@ def read_trained(cfg: DictConfig, checkpoint: str | None = None) -> Trained:
     net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     normalize = Normalize(content.preprocessing["mean"], content.preprocessing["std"])
     predictor = Predictor(choose_exit(net, cfg.task.exit), normalize, read_scheme(cfg.task), choose_autocast(cfg))
-    return Trained(path, net, predictor, ClassTable(**content.classes))
+    return Trained(path, net, cfg.task.exit, predictor, ClassTable(**content.classes))
 
 
 def check_checkpoint(given: str | None) -> Path:
@@ -97,6 +98,7 @@ def describe_trained(trained: Trained) -> dict[str, Any]:
     return {
         "checkpoint": str(trained.checkpoint),
         "checkpoint_sha256": sha256(trained.checkpoint),
+        "exit": trained.exit,
         "size": None if scheme.size is None else list(scheme.size),
         "scales": list(scheme.scales),
         "flip": scheme.flip,

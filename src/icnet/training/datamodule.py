@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,13 +13,18 @@ import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from icnet.data.dataset import EvalSampler, Frame, Place, SegmentationDataset, TrainSampler, init_worker
+from icnet.data.dataset import EvalSampler, Frame, Place, SegmentationDataset, TrainSampler
 from icnet.data.labels import ClassTable
 from icnet.data.layouts import Layout, Sample
+from icnet.data.pack.read import PackedFrames, open_packs
 from icnet.data.transforms import Augment
+from icnet.data.workers import init_worker
 from icnet.errors import ConfigError, DataError
 from icnet.model.icnet import SMALLEST_TRAINING
 from icnet.model.preprocess import IMAGENET_MEAN, IMAGENET_STD
+
+log = logging.getLogger(__name__)
+_PREFETCH = 4  # batches a worker is ahead: samples differ in what they cost
 
 
 class ResumableDataModule(pl.LightningDataModule):
@@ -57,6 +63,8 @@ class SegmentationDataModule(ResumableDataModule):
     train_split, val_split: one split or several.
     val_fraction: this share of the training split (0..1), drawn with a fixed seed, is set aside and validated on instead
         of val_split; for data without a validation split.
+    split: what is evaluated, one split or several; None: what training validates on.
+    packed: the folder in which packs of splits are looked for, and taken where they fit; None: the files are read.
     prepare: called with root before the first use; generates data where it is generated.
     seed: of order and augmentation.
     mean, std: of the channels red, green, blue on the scale 0..1, subtracted and divided by on the device.
@@ -75,6 +83,8 @@ class SegmentationDataModule(ResumableDataModule):
         train_split: str | Sequence[str] = "train",
         val_split: str | Sequence[str] = "val",
         val_fraction: float | None = None,
+        split: str | Sequence[str] | None = None,
+        packed: str | None = None,
         prepare: Callable[[Path], object] | None = None,
         seed: int = 0,
         mean: Sequence[float] = IMAGENET_MEAN,
@@ -94,6 +104,9 @@ class SegmentationDataModule(ResumableDataModule):
         self.batch_size, self.num_workers = batch_size, num_workers
         self.train_split, self.val_split = _splits(train_split), _splits(val_split)
         self.val_fraction, self.seed = val_fraction, seed
+        self.split = None if split is None else _splits(split)
+        self.packed = None if packed is None else Path(packed)
+        self._packs: dict[str, PackedFrames | None] = {}
         self.prepare, self.mean, self.std = prepare, mean, std
 
     def prepare_data(self) -> None:
@@ -102,15 +115,54 @@ class SegmentationDataModule(ResumableDataModule):
 
     def setup(self, stage: str | None = None) -> None:
         train, val = self.find_samples()
-        self.train_set = SegmentationDataset(train, self.classes, self.augment, self.seed)
-        self.val_set = SegmentationDataset(val, self.classes)
+        train_packs = self._find_packs("Training", self.train_split, train)
+        val_packs = self._find_packs("Validation", self.train_split if self.val_fraction else self.val_split, val)
+        self.train_set = SegmentationDataset(train, self.classes, self.augment, self.seed, train_packs)
+        self.val_set = SegmentationDataset(val, self.classes, packed=val_packs)
 
     def find_samples(self) -> tuple[list[Sample], list[Sample]]:
         """The frames of training and of validation."""
         train = [s for split in self.train_split for s in self.layout.samples(split)]
+        return (train, self._find_validation()) if self.val_fraction is None else split_off(train, self.val_fraction)
+
+    def find_judged(self) -> list[Sample]:
+        """The frames of `split`. Where `val_fraction` cuts the training split in two, "train" and "val" name its parts."""
+        if self.split is None:
+            return self._find_validation()
         if self.val_fraction is None:
-            return train, [s for split in self.val_split for s in self.layout.samples(split)]
-        return split_off(train, self.val_fraction)
+            return [s for split in self.split for s in self.layout.samples(split)]
+        parts = dict(zip(("train", "val"), self.find_samples(), strict=True))
+        return [s for split in self.split for s in parts.get(split) or self.layout.samples(split)]
+
+    @property
+    def judged_split(self) -> str:
+        """What `find_judged` reads, in words."""
+        return self.validation_split if self.split is None else "+".join(self.split)
+
+    @property
+    def validation_split(self) -> str:
+        """What training validates on, in words."""
+        if self.val_fraction is None:
+            return "+".join(self.val_split)
+        return f"{self.val_fraction} of {'+'.join(self.train_split)}"
+
+    def _find_validation(self) -> list[Sample]:
+        if self.val_fraction is not None:
+            return self.find_samples()[1]
+        return [s for split in self.val_split for s in self.layout.samples(split)]
+
+    def _find_packs(self, what: str, splits: Sequence[str], samples: Sequence[Sample]) -> PackedFrames | None:
+        """Looked for and said once: Lightning sets up before each of its loops."""
+        if self.packed is not None and what not in self._packs:
+            try:
+                packs = open_packs([self.packed / split for split in splits], samples, self.classes)
+                if packs is not None:
+                    log.info("%s reads packed frames from %s", what, self.packed)
+            except DataError as error:
+                packs = None
+                log.info("%s reads the files, not the packed frames: %s", what, error)
+            self._packs[what] = packs
+        return self._packs.get(what)
 
     def train_dataloader(self) -> DataLoader[Frame]:
         sampler = TrainSampler(len(self.train_set), self.batch_size, self.seed, *place_of(self.trainer), self.start)
@@ -146,6 +198,7 @@ def build_loader(
         num_workers=workers,
         pin_memory=torch.cuda.is_available(),
         persistent_workers=workers > 0,
+        prefetch_factor=_PREFETCH if workers > 0 else None,
         worker_init_fn=init_worker,
     )
 
@@ -154,7 +207,7 @@ def choose_workers(processes: int = 1) -> int:
     """Loader processes for each training process: none on a CPU, which is busy with the network; else up to 8."""
     if not torch.cuda.is_available():
         return 0
-    return max(1, min(8, (os.cpu_count() or 1) // processes - 1))
+    return max(1, min(8, len(os.sched_getaffinity(0)) // processes - 1))
 
 
 def split_off(samples: Sequence[Sample], share: float) -> tuple[list[Sample], list[Sample]]:

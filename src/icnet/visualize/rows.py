@@ -1,4 +1,4 @@
-"""Examples side by side: image, label, prediction."""
+"""Examples side by side: image, label, prediction, and where the two differ."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ from icnet.data.labels import IGNORE, ClassTable
 from icnet.visualize.colors import colorize
 from icnet.visualize.style import DPI, INK, SOFT, save_figure
 
-_COLUMNS = ("Image", "Label", "Prediction")
+_COLUMNS = ("Image", "Label", "Prediction", "Error")
 _WIDTH, _MARGIN, _GAP = 13.6, 0.16, 0.1  # inches, as all sizes here
 _HEAD, _NAME = 0.36, 0.26  # above the first row, below each
 _LEGEND_LINE, _LEGEND_COLUMNS = 0.2, 8
 _MOST_CLASSES = 4 * _LEGEND_COLUMNS  # more than these: the legend has only what is to be seen
 _TALLEST = 1.2  # height of a picture in its widths, for images taken upright
 _STRIPE = (58, 58, 64)
+_WRONG, _RIGHT = (214, 39, 40), (236, 238, 241)
 
 
 class Row(NamedTuple):
@@ -34,24 +35,28 @@ class Row(NamedTuple):
     name: str
 
 
-def draw_rows(rows: Sequence[Row], classes: ClassTable, path: Path) -> None:
+def draw_rows(rows: Sequence[Row], classes: ClassTable, path: Path, *, errors: bool = False) -> None:
     """`build_rows` as a PNG."""
-    save_figure(build_rows(rows, classes), path)
+    save_figure(build_rows(rows, classes, errors=errors), path)
 
 
-def build_rows(rows: Sequence[Row], classes: ClassTable) -> Figure:
-    """One row for each example, ignored pixels of the label striped in black, and the classes as a legend below."""
+def build_rows(rows: Sequence[Row], classes: ClassTable, *, errors: bool = False) -> Figure:
+    """One row for each example, ignored pixels of the label striped in black, and the classes as a legend below.
+
+    errors: a fourth column shows wrong pixels in red.
+    """
     if not rows:
         raise ValueError("there is no row to draw")
-    handles = _legend(rows, classes)
-    cell = (_WIDTH - 2 * _MARGIN - 2 * _GAP) / 3
+    handles = _legend(rows, classes) + ([Patch(facecolor=_color(_WRONG), label="wrong")] if errors else [])
+    columns = len(_COLUMNS) if errors else len(_COLUMNS) - 1
+    cell = (_WIDTH - 2 * _MARGIN - (columns - 1) * _GAP) / columns
     heights = [cell * min(_TALLEST, row.image.shape[0] / row.image.shape[1]) for row in rows]
     foot = _MARGIN + _LEGEND_LINE * -(-len(handles) // _LEGEND_COLUMNS)
     total = _HEAD + sum(heights) + _NAME * len(rows) + foot
     figure = Figure(figsize=(_WIDTH, total), dpi=DPI, facecolor="white")
     top = total - _HEAD
     for row, height in zip(rows, heights, strict=True):
-        _draw_row(_cells(figure, top - height, cell, height), row, classes, titled=top == total - _HEAD)
+        _draw_row(_cells(figure, top - height, cell, height, columns), row, classes, titled=top == total - _HEAD)
         top -= height + _NAME
     figure.legend(
         handles=handles, loc="lower center", bbox_to_anchor=(0.5, 0.5 * _MARGIN / total), ncols=_LEGEND_COLUMNS,
@@ -70,17 +75,25 @@ def mark_ignored(colored: Pixels, label: Pixels) -> Pixels:
     return np.where(striped[..., None], np.array(_STRIPE, np.uint8), colored)
 
 
-def _cells(figure: Figure, bottom: float, width: float, height: float) -> Iterator[Axes]:
-    """Axes that fill the three columns, `bottom` inches above the foot of the figure."""
+def mark_errors(row: Row) -> Pixels:
+    """Wrong pixels in red, right ones in grey, ignored ones striped."""
+    shown = np.where((row.prediction != row.label)[..., None], np.array(_WRONG, np.uint8), np.array(_RIGHT, np.uint8))
+    shown[row.label == IGNORE] = 0
+    return mark_ignored(shown, row.label)
+
+
+def _cells(figure: Figure, bottom: float, width: float, height: float, columns: int) -> Iterator[Axes]:
+    """Axes that fill the columns, `bottom` inches above the foot of the figure."""
     across, up = figure.get_figwidth(), figure.get_figheight()
-    for column in range(3):
+    for column in range(columns):
         left = _MARGIN + column * (width + _GAP)
         yield figure.add_axes((left / across, bottom / up, width / across, height / up))
 
 
 def _draw_row(cells: Iterator[Axes], row: Row, classes: ClassTable, *, titled: bool) -> None:
     label = mark_ignored(colorize(row.label, classes), row.label)
-    for axes, title, pixels in zip(cells, _COLUMNS, (row.image, label, colorize(row.prediction, classes)), strict=True):
+    pictures = (row.image, label, colorize(row.prediction, classes), mark_errors(row))
+    for axes, title, pixels in zip(cells, _COLUMNS, pictures, strict=False):
         axes.imshow(pixels)
         axes.set_axis_off()
         axes.set_anchor("W")

@@ -1,0 +1,120 @@
+"""Frames to judge: image, label and instances, or in place of the image the label map that a program wrote for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from icnet.data.dataset import SegmentationDataset
+from icnet.data.images import Pixels, read_instance_ids, read_label
+from icnet.data.labels import IGNORE, ClassTable
+from icnet.data.layouts import Sample
+from icnet.errors import DataError
+
+_OWN = "_labels"  # what predict appends to the name of an image
+_CITYSCAPES = "_leftImg8bit"
+
+
+class JudgedFrame(NamedTuple):
+    """A frame, or a batch of them.
+
+    image: (..., H, W, 3) uint8, red first; or (..., H, W) uint8 train ids where predictions were read.
+    label: (..., H, W) uint8 train ids. instances: (..., H, W) int32 as in Cityscapes' *_instanceIds.png, or empty.
+    """
+
+    image: Tensor
+    label: Tensor
+    instances: Tensor
+
+
+class JudgedDataset(Dataset[JudgedFrame]):
+    """The frames of a split at native size.
+
+    predictions: a label map for each sample, read in place of its image.
+    train_ids: whether those hold train ids; None: those named *_labels.png do, others hold what label files hold.
+    """
+
+    def __init__(
+        self,
+        samples: Sequence[Sample],
+        classes: ClassTable,
+        predictions: Sequence[Path] | None = None,
+        train_ids: bool | None = None,
+    ) -> None:
+        self.frames = SegmentationDataset(samples, classes)
+        self.predictions, self.train_ids = predictions, train_ids
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def __getitem__(self, index: int) -> JudgedFrame:
+        sample = self.frames.samples[index]
+        instances = torch.from_numpy(read_instances(sample.label))
+        if self.predictions is None:
+            return JudgedFrame(*self.frames[index], instances)
+        label = read_label(sample.label, self.frames.classes)
+        predicted = self._read_prediction(self.predictions[index], label)
+        return JudgedFrame(torch.from_numpy(predicted), torch.from_numpy(label), instances)
+
+    def _read_prediction(self, path: Path, label: Pixels) -> Pixels:
+        train_ids = path.stem.endswith(_OWN) if self.train_ids is None else self.train_ids
+        predicted = read_label(path, self.frames.classes, train_ids)
+        if predicted.shape != label.shape:
+            raise DataError(
+                f"{path} is {predicted.shape[0]}x{predicted.shape[1]}, its label {label.shape[0]}x{label.shape[1]}: "
+                "predictions are scored at the size of the labels; resize them with nearest neighbour"
+            )
+        if missing := np.count_nonzero((predicted == IGNORE) & (label != IGNORE)):
+            raise DataError(f"{path} gives {missing} labelled pixels no class: every pixel needs a prediction")
+        return predicted
+
+
+def read_instances(label: Path) -> npt.NDArray[np.int32]:
+    """(H, W) instance ids from Cityscapes' *_instanceIds.png beside a label map; empty where there is none."""
+    for ids in ("_labelIds", "_labelTrainIds"):
+        path = label.with_name(label.name.replace(ids, "_instanceIds"))
+        if path != label and path.is_file():
+            return read_instance_ids(path)
+    return np.empty((0, 0), np.int32)
+
+
+def match_predictions(samples: Sequence[Sample], folder: Path) -> list[Path]:
+    """The label map in `folder`, at any depth, that belongs to each sample.
+
+    By its name: NAME_labels.png, NAME.png, or for Cityscapes CITY_SEQUENCE_FRAME*.png. Where several folders have the name,
+    the one that is called like the image's own folder. DataError names what is missing or not to be told apart.
+    """
+    if not folder.is_dir():
+        raise DataError(f"there is no folder {folder}: task.predictions takes the folder of the label maps")
+    there: dict[str, list[Path]] = {}
+    for path in sorted(folder.rglob("*.png")):
+        there.setdefault(path.stem, []).append(path)
+    found = [_match(sample.image, there) for sample in samples]
+    missing = [sample.image.name for sample, path in zip(samples, found, strict=True) if path is None]
+    if missing:
+        raise DataError(
+            f"{folder} has no prediction for {len(missing)} of {len(samples)} images, e.g. {missing[0]}: expected "
+            f"{Path(missing[0]).stem}{_OWN}.png or {Path(missing[0]).stem}.png; score fewer with data.split or complete it"
+        )
+    return [path for path in found if path is not None]
+
+
+def _match(image: Path, there: Mapping[str, list[Path]]) -> Path | None:
+    frame = image.stem.removesuffix(_CITYSCAPES)
+    named = [there.get(name, []) for name in (image.stem + _OWN, image.stem)]
+    if frame != image.stem:
+        named.append(
+            [p for stem, paths in there.items() if stem.startswith(f"{frame}_") or stem == frame for p in paths]
+        )
+    candidates: list[Path] = next((paths for paths in named if paths), [])
+    near = [p for p in candidates if p.parent.name == image.parent.name] or candidates
+    if len(near) > 1:
+        raise DataError(f"{near[0]} and {near[1]} could both be the prediction for {image}: leave one of them out")
+    return near[0] if near else None

@@ -1,0 +1,181 @@
+"""task=evaluate: every score of a checkpoint, or of label maps that any program wrote, on a split."""
+
+from __future__ import annotations
+
+import logging
+import time
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytorch_lightning as pl
+from omegaconf import DictConfig
+from torch.utils.data import DataLoader
+
+from icnet.data.dataset import EvalSampler
+from icnet.data.judged import JudgedDataset, JudgedFrame, match_predictions
+from icnet.data.layouts import Sample
+from icnet.deploy.measure import count_macs, count_parameters, measure_image_ms
+from icnet.errors import ConfigError, ICNetError
+from icnet.model.icnet import CascadeLogits
+from icnet.predict import Predictor
+from icnet.report.page import write_report
+from icnet.tasks.build import build, run_folder
+from icnet.tasks.figures import draw_evaluation
+from icnet.tasks.fit import build_evaluator, start
+from icnet.tasks.loggers import finish_tracking
+from icnet.tasks.results import describe_machine, print_classes, write_results
+from icnet.tasks.scores import summarize_difference, summarize_evaluation, summarize_exit
+from icnet.tasks.trained import Trained, describe_trained, read_trained
+from icnet.training.datamodule import SegmentationDataModule, build_loader, place_of
+from icnet.training.evaluation import Evaluation, EvaluationModule
+
+log = logging.getLogger(__name__)
+_IDS = {"train": True, "label": False, None: None}
+
+
+class Judged(NamedTuple):
+    """What is scored, on which frames. `trained` and `other` are None where label maps are read."""
+
+    data: SegmentationDataModule
+    frames: JudgedDataset
+    trained: Trained | None = None
+    other: Trained | None = None
+
+    def others(self, exits: bool) -> dict[str, Predictor]:
+        """The predictors that are scored beside the main one: the other exits, another checkpoint."""
+        found = {}
+        if self.trained is not None and exits:
+            found = {name: self.trained.at(name) for name in CascadeLogits._fields if name != self.trained.exit}
+        return found | ({"compare": self.other.predictor} if self.other is not None else {})
+
+
+def evaluate(cfg: DictConfig) -> None:
+    """Score once over the split, write what the run leaves in its folder."""
+    begin = time.monotonic()
+    start(cfg.seed)
+    folder = run_folder()
+    judged = read_judged(cfg)
+    trainer = build_evaluator(cfg, folder)
+    result = run(trainer, judged, cfg)
+    metrics = summarize_evaluation(result, judged.data.classes)
+    if metrics["miou"] is None:
+        raise ICNetError("the labels hold no labelled pixel: check data.split and data.classes.ignored_ids")
+    protocol = describe_protocol(cfg, judged)
+    if judged.trained is not None:
+        size = tuple(judged.trained.predictor.scheme.size or protocol["image_size"])
+        metrics |= measure(judged.trained, result, size)
+        protocol |= describe_trained(judged.trained) | {
+            "parameters": count_parameters(judged.trained.net),
+            "macs": count_macs(judged.trained.predictor.net, size),
+        }
+    if judged.other is not None:
+        other = result.others["compare"]
+        metrics["compare"] = summarize_difference(result.matrices, other, str(judged.other.checkpoint))
+    protocol |= describe_machine(trainer.strategy.root_device)
+    if trainer.is_global_zero:
+        write_results(folder, "evaluate", cfg.name, metrics, protocol, time.monotonic() - begin)
+        draw_evaluation(folder, judged.frames, result, metrics, main_of(judged))
+        write_report(folder)
+        print_classes(metrics, f"{protocol['data']}, {protocol['split']}")
+        low, high = metrics["miou_interval"]
+        log.info("mIoU %.4f (95 %%: %.4f to %.4f); report: %s", metrics["miou"], low, high, folder / "report.html")
+        if judged.trained is not None:
+            finish_tracking(trainer, metrics, protocol, result.matrix, judged.trained.checkpoint)
+
+
+def main_of(judged: Judged) -> Predictor | None:
+    """What is judged; None where label maps are read."""
+    return judged.trained.predictor if judged.trained is not None else None
+
+
+def read_judged(cfg: DictConfig) -> Judged:
+    """The frames, and what reads them: ckpt, or task.predictions in its place."""
+    if cfg.task.predictions and (cfg.ckpt or cfg.task.compare):
+        raise ConfigError("task.predictions scores label maps that are there already: leave out ckpt and task.compare")
+    data: SegmentationDataModule = build(cfg.data)
+    trained = other = None
+    if not cfg.task.predictions:
+        trained = read_trained(cfg)
+        check_classes(trained, data)
+        if cfg.task.compare:
+            other = read_trained(cfg, cfg.task.compare)
+            check_classes(other, data)
+    data.prepare_data()
+    samples = choose_frames(data.find_judged(), cfg.task.max_images)
+    if not cfg.task.predictions:
+        return Judged(data, JudgedDataset(samples, data.classes), trained, other)
+    if cfg.task.prediction_ids not in _IDS:
+        raise ConfigError(f"task.prediction_ids is {cfg.task.prediction_ids!r}: choose train, label or null")
+    paths = match_predictions(samples, Path(cfg.task.predictions))
+    return Judged(data, JudgedDataset(samples, data.classes, paths, _IDS[cfg.task.prediction_ids]))
+
+
+def check_classes(trained: Trained, data: SegmentationDataModule) -> None:
+    """A score means something only where both speak of the same classes."""
+    ours, theirs = list(trained.classes.names), list(data.classes.names)
+    if ours != theirs:
+        raise ConfigError(
+            f"{trained.checkpoint} tells {len(ours)} classes apart ({_few(ours)}), data={data.name} has {len(theirs)} "
+            f"({_few(theirs)}): choose the data= that it was trained for"
+        )
+
+
+def choose_frames(samples: list[Sample], most: int | None) -> list[Sample]:
+    """At most so many, spread evenly over the split."""
+    if most is None or most >= len(samples):
+        return samples
+    if most < 1:
+        raise ConfigError(f"task.max_images is {most}: give at least 1, or null for all")
+    return [samples[i] for i in np.linspace(0, len(samples) - 1, most).round().astype(int).tolist()]
+
+
+def run(trainer: pl.Trainer, judged: Judged, cfg: DictConfig) -> Evaluation:
+    """Read every frame once, on all processes together."""
+    module = EvaluationModule(main_of(judged), judged.others(cfg.task.exits), judged.data.classes)
+    log.info("Evaluating %d frames", len(judged.frames))
+    trainer.test(module, FramesToJudge(judged.frames, cfg.data.num_workers), verbose=False)
+    return module.result
+
+
+class FramesToJudge(pl.LightningDataModule):
+    """Deals the frames out to the processes, once they are there."""
+
+    def __init__(self, frames: JudgedDataset, num_workers: int | None) -> None:
+        super().__init__()
+        self.frames, self.num_workers = frames, num_workers
+
+    def test_dataloader(self) -> DataLoader[JudgedFrame]:
+        sampler = EvalSampler(len(self.frames), *place_of(self.trainer))
+        return build_loader(self.frames, sampler, 1, self.num_workers, self.trainer)
+
+
+def measure(trained: Trained, result: Evaluation, size: tuple[int, int]) -> dict[str, Any]:
+    """Milliseconds of a forward pass of one image; where other exits were scored, score, time and work of each."""
+    stages = [name for name in CascadeLogits._fields if name == trained.exit or name in result.others]
+    times = {name: measure_image_ms(trained.net.exit_at(name), size) for name in stages}
+    if len(stages) == 1:
+        return {"image_ms": times[trained.exit]}
+    exits = {
+        name: summarize_exit(result.others.get(name, result.matrices))
+        | {"image_ms": times[name], "macs": count_macs(trained.net.exit_at(name), size)}
+        for name in stages
+    }
+    return {"image_ms": times[trained.exit], "exits": exits}
+
+
+def describe_protocol(cfg: DictConfig, judged: Judged) -> dict[str, Any]:
+    """What makes the numbers comparable."""
+    return {
+        "data": judged.data.name,
+        "split": judged.data.judged_split,
+        "images": len(judged.frames),
+        "image_size": [int(n) for n in judged.frames[0].label.shape],
+        "classes": judged.data.classes.to_dict(),
+        "interval": "95 %, percentile bootstrap over images",
+        "predictions": cfg.task.predictions,
+    }
+
+
+def _few(names: list[str]) -> str:
+    return ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")

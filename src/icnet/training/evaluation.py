@@ -1,0 +1,92 @@
+"""The LightningModule that judges: it reads every frame of a split once and feeds all metrics, on any number of devices."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+
+from icnet.data.judged import JudgedFrame
+from icnet.data.labels import ClassTable
+from icnet.metrics.boundary import BoundaryResult, BoundaryScores
+from icnet.metrics.instances import InstanceIoU, InstanceScores
+from icnet.metrics.per_image import PerImageConfusion
+from icnet.metrics.segments import ConfusionByDistance, CountsBySize
+from icnet.predict import Predictor
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What was counted.
+
+    matrices: (images, classes, classes) confusion matrices, in the order of the data set.
+    others: the same of each further predictor, by its name.
+    by_size: (sizes, 3, classes) as `CountsBySize`; by_distance: (distances, classes, classes) as `ConfusionByDistance`.
+    instances: None where the data set has no instances.
+    """
+
+    matrices: Tensor
+    others: Mapping[str, Tensor]
+    boundary: BoundaryResult
+    by_size: Tensor
+    by_distance: Tensor
+    instances: InstanceScores | None
+
+    @property
+    def matrix(self) -> Tensor:
+        """The one confusion matrix of the whole split."""
+        return self.matrices.sum(dim=0)
+
+
+class EvaluationModule(pl.LightningModule):
+    """Scores label maps.
+
+    main: what is judged; None: the frames are label maps already.
+    others: scored by their confusion matrices alone (other exits, another checkpoint).
+    """
+
+    def __init__(self, main: Predictor | None, others: Mapping[str, Predictor], classes: ClassTable) -> None:
+        super().__init__()
+        self.main, self.others = main, dict(others)
+        count = len(classes)
+        self.confusion = PerImageConfusion(count)
+        self.other_confusions = {name: PerImageConfusion(count) for name in others}
+        self.boundary = BoundaryScores(count)
+        self.by_size = CountsBySize(count)
+        self.by_distance = ConfusionByDistance(count)
+        self.instances = InstanceIoU(classes) if classes.instance_sizes else None
+        predictors = [predictor for predictor in (main, *others.values()) if predictor is not None]
+        parts = [part for predictor in predictors for part in (predictor.net, predictor.normalize)]
+        self.parts = nn.ModuleList([*parts, *self.other_confusions.values()])  # Lightning brings them to the device
+
+    def test_step(self, batch: JudgedFrame, batch_idx: int) -> None:
+        place = batch_idx * self.trainer.world_size + self.trainer.global_rank  # as EvalSampler deals them out
+        index = torch.tensor([place])
+        label_map = batch.image if self.main is None else self.main.label_maps(batch.image)
+        self.confusion.update(label_map, batch.label, index)
+        for name, predictor in self.others.items():
+            self.other_confusions[name].update(predictor.label_maps(batch.image), batch.label, index)
+        for metric in (self.boundary, self.by_size, self.by_distance):
+            metric.update(label_map, batch.label)
+        if self.instances is not None and batch.instances.numel():
+            self.instances.update(label_map, batch.label, batch.instances)
+
+    def on_test_epoch_end(self) -> None:
+        self.result = Evaluation(
+            self.confusion.compute(),
+            {name: confusion.compute() for name, confusion in self.other_confusions.items()},
+            self.boundary.compute(),
+            self.by_size.compute(),
+            self.by_distance.compute(),
+            self._instances(),
+        )
+
+    def _instances(self) -> InstanceScores | None:
+        """None where no frame had instances; every process asks, since the answer is gathered."""
+        if self.instances is None:
+            return None
+        scores: InstanceScores = self.instances.compute()
+        return scores if any(value == value for value in scores.classes.values()) else None
