@@ -36,7 +36,8 @@ def read_size(path: Path) -> tuple[int, int]:
     try:
         with path.open("rb") as file, Image.open(file) as image:
             width, height = image.size
-            orientation = image.getexif().get(_EXIF_ORIENTATION, 1)
+            decodes = image.format == "PNG" and "exif" not in image.info  # to look for it behind the pixels
+            orientation = 1 if decodes else image.getexif().get(_EXIF_ORIENTATION, 1)
             turned = orientation >= _FIRST_ON_ITS_SIDE and image.format != "TIFF"  # whose size Pillow turns itself
             file.seek(max(path.stat().st_size - _TAIL, 0))
             end = _ENDS.get(image.format or "", b"")

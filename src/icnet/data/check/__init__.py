@@ -1,0 +1,1 @@
+"""Checks a data set before anyone trains on it."""

@@ -1,0 +1,156 @@
+"""Checks all splits of a data set, in parallel; nothing is changed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from icnet.data.check.duplicates import Place, find_duplicates
+from icnet.data.check.findings import Finding, Kind
+from icnet.data.check.frames import FrameFacts, read_frame
+from icnet.data.check.values import Form, add_up, count_classes, looks_like_train_ids
+from icnet.data.labels import ClassTable
+from icnet.data.layouts import BadLine, Layout, MissingLabel, Sample, Survey
+from icnet.errors import DataError
+
+SAMPLE = 500  # label files of a split that are decoded where not all are
+
+
+@dataclass
+class SplitFacts:
+    """What was found in one split.
+
+    pairs: images with a label; missing: labels that images lack; orphans: labels without image; sizes: (height, width) of
+    the images and how many have it; labels_read: label files whose values are counted; values: pixels of every value.
+    """
+
+    name: str
+    pairs: int = 0
+    missing: int = 0
+    orphans: int = 0
+    labels_read: int = 0
+    sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
+    values: dict[Form, Counter[int]] = field(default_factory=dict)
+
+
+@dataclass
+class Facts:
+    """What was found in a data set. deep: whether every file was decoded."""
+
+    splits: list[SplitFacts]
+    findings: list[Finding]
+    deep: bool
+
+    @property
+    def values(self) -> dict[Form, Counter[int]]:
+        """Pixels of every value over all splits."""
+        return add_up(split.values for split in self.splits)
+
+
+def check_data(
+    layout: Layout,
+    splits: Sequence[str],
+    classes: ClassTable | None,
+    *,
+    deep: bool = False,
+    workers: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Facts:
+    """Survey the splits, read their frames, compare them.
+
+    classes: None where they are not known yet. deep: decode every file; otherwise images are looked at by header and end
+    alone, and of the labels an even choice of SAMPLE files in each split is decoded. workers: threads. progress: called with
+    the number of frames that are done and of all.
+    Raises DataError where no split is there at all.
+    """
+    surveys, findings = _survey(layout, splits)
+    found = Facts([_start(name, survey) for name, survey in surveys.items()], findings, deep)
+    for survey in surveys.values():
+        findings += _survey_findings(survey)
+    jobs = [(split, sample, chosen) for split in found.splits for sample, chosen in _choose(surveys[split.name], deep)]
+    places = []
+    with ThreadPoolExecutor(workers) as pool:
+        frames = pool.map(lambda job: read_frame(job[1], classes, decode_image=deep, decode_label=job[2]), jobs)
+        for done, ((split, _, _), frame) in enumerate(zip(jobs, frames, strict=True), 1):
+            _add(split, frame)
+            findings += frame.findings
+            places.append(Place(split.name, frame.sample.image, frame.digest))
+            if progress is not None:
+                progress(done, len(jobs))
+    findings += find_duplicates(places)
+    if classes is not None:
+        findings += _value_findings(found.values, classes)
+    return found
+
+
+def _value_findings(values: Mapping[Form, Mapping[int, int]], classes: ClassTable) -> Iterator[Finding]:
+    """What the labels of all splits together tell."""
+    if looks_like_train_ids(values.get(Form.IDS, {}), classes):
+        yield Finding(
+            Kind.WRONG_IDS,
+            "the label files hold train ids where label ids are expected: choose classes without label_ids "
+            "(Cityscapes: data/classes=cityscapes_train_ids), or let their names end in labelTrainIds.png",
+        )
+    pixels, _, _ = count_classes(values, classes)
+    for name, count in zip(classes.names, pixels, strict=True):
+        if values and not count:
+            yield Finding(Kind.ABSENT_CLASS, f"no label that was read holds {name}")
+
+
+def _survey(layout: Layout, splits: Sequence[str]) -> tuple[dict[str, Survey], list[Finding]]:
+    """The splits that are there, and what is said of the others."""
+    surveys: dict[str, Survey] = {}
+    errors: list[DataError] = []
+    for split in splits:
+        try:
+            survey = layout.survey(split)
+            if not survey.samples and not survey.refused:
+                layout.samples(split)  # says that it names no images
+            surveys[split] = survey
+        except DataError as error:
+            errors.append(error)
+    if not surveys:
+        raise errors[0]
+    rest = "; data.val_fraction=0.2 sets training frames aside where there is no validation split"
+    return surveys, [Finding(Kind.NO_SPLIT, str(error) + rest) for error in errors]
+
+
+def _start(name: str, survey: Survey) -> SplitFacts:
+    missing = sum(isinstance(error, MissingLabel) for error in survey.refused)
+    return SplitFacts(name, len(survey.samples), missing, len(survey.orphans))
+
+
+def _survey_findings(survey: Survey) -> Iterator[Finding]:
+    """What the names of the files tell."""
+    for error in survey.refused:
+        yield Finding(Kind.BAD_LINE if isinstance(error, BadLine) else Kind.MISSING_LABEL, str(error))
+    wanted = {error.label for error in survey.refused if isinstance(error, MissingLabel)}
+    for orphan in survey.orphans:
+        if orphan.with_suffix(".png") in wanted:
+            yield Finding(
+                Kind.WRONG_EXTENSION,
+                f"{orphan} is no PNG: write label maps as PNG, from the source (JPEG has changed their values)",
+            )
+        else:
+            yield Finding(Kind.ORPHAN, f"{orphan} belongs to no image")
+    for path in survey.unread:
+        yield Finding(Kind.UNREAD, f"{path} lies beside the images, but its name is not that of an image here")
+
+
+def _choose(survey: Survey, deep: bool) -> Iterator[tuple[Sample, bool]]:
+    """Every sample, and whether its label is decoded."""
+    count = len(survey.samples)
+    chosen = set(np.linspace(0, count - 1, min(count, SAMPLE)).round().astype(int).tolist())
+    return ((sample, deep or index in chosen) for index, sample in enumerate(survey.samples))
+
+
+def _add(split: SplitFacts, frame: FrameFacts) -> None:
+    if frame.size is not None:
+        split.sizes[frame.size] += 1
+    if frame.values is not None:
+        split.labels_read += 1
+        split.values.setdefault(frame.values.form, Counter()).update(frame.values.counts)

@@ -1,0 +1,131 @@
+"""What a check found, as the numbers that tables and pages show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from icnet.data.check.check import Facts
+from icnet.data.check.findings import Kind, by_kind
+from icnet.data.check.values import Form, count_classes, meanings, show_value
+from icnet.data.labels import IGNORE, ClassTable
+from icnet.data.weights import weigh
+
+
+class ClassRow(NamedTuple):
+    """A class: its share of the labelled pixels of each split (0..1), and its weights from the training splits."""
+
+    name: str
+    color: Sequence[int]
+    shares: Mapping[str, float]
+    median_frequency: float
+    log: float
+
+
+class ValueRow(NamedTuple):
+    """A value of the label files, as text; meaning: the class, "ignored" or "unknown"; share: of all pixels read."""
+
+    form: Form
+    value: str
+    meaning: str
+    pixels: int
+    share: float
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The facts of a data set, seen through its classes.
+
+    classes: None where nothing tells what the labels mean. train: the splits that are trained on. advice: what to do next,
+    as sentences.
+    """
+
+    name: str
+    root: str
+    facts: Facts
+    classes: ClassTable | None
+    train: tuple[str, ...]
+    advice: tuple[str, ...] = ()
+
+    @cached_property
+    def found(self) -> dict[Kind, list[str]]:
+        """What is to be mended, then what is worth a note."""
+        return by_kind(self.facts.findings)
+
+    @property
+    def grave(self) -> dict[Kind, list[str]]:
+        """What must be mended before training."""
+        return {kind: texts for kind, texts in self.found.items() if kind.grave}
+
+    @cached_property
+    def class_rows(self) -> list[ClassRow]:
+        if self.classes is None:
+            return []
+        pixels = {split.name: count_classes(split.values, self.classes)[0] for split in self.facts.splits}
+        training = sum((pixels[name] for name in self.train if name in pixels), np.zeros(len(self.classes), np.int64))
+        median, log = (weigh(training, kind) for kind in ("median_frequency", "log"))
+        shares = {name: _shares(counts) for name, counts in pixels.items()}
+        return [
+            ClassRow(
+                name, tuple(color), {split: share[index] for split, share in shares.items()}, median[index], log[index]
+            )
+            for index, (name, color) in enumerate(zip(self.classes.names, self.classes.colors, strict=True))
+        ]
+
+    @cached_property
+    def value_rows(self) -> list[ValueRow]:
+        return [row for form, counts in self.facts.values.items() for row in self._rows(form, counts)]
+
+    @property
+    def unlabelled(self) -> float:
+        """Share of the pixels that are ignored, over all splits (0..1)."""
+        if self.classes is None:
+            return 0.0
+        pixels, ignored, unknown = count_classes(self.facts.values, self.classes)
+        return float(ignored / max(pixels.sum() + ignored + unknown, 1))
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it as plain data, for prepare.json."""
+        return {
+            "name": self.name,
+            "root": self.root,
+            "deep": self.facts.deep,
+            "splits": {
+                split.name: {
+                    "pairs": split.pairs,
+                    "missing_labels": split.missing,
+                    "orphaned_labels": split.orphans,
+                    "labels_read": split.labels_read,
+                    "sizes": {f"{height}x{width}": count for (height, width), count in split.sizes.most_common()},
+                }
+                for split in self.facts.splits
+            },
+            "values": [row._asdict() | {"form": row.form.value} for row in self.value_rows],
+            "classes": None if self.classes is None else self.classes.to_dict(),
+            "class_rows": [row._asdict() for row in self.class_rows],
+            "ignored_share": self.unlabelled,
+            "must_mend": {kind.title: texts for kind, texts in self.grave.items()},
+            "notes": {kind.title: texts for kind, texts in self.found.items() if not kind.grave},
+            "advice": list(self.advice),
+        }
+
+    def _rows(self, form: Form, counts: Mapping[int, int]) -> Iterator[ValueRow]:
+        known = {} if self.classes is None else meanings(self.classes, form)
+        total = sum(counts.values())
+        for value, pixels in sorted(counts.items(), key=lambda pair: -pair[1]):
+            yield ValueRow(form, show_value(form, value), self._meaning(known.get(value)), pixels, pixels / total)
+
+    def _meaning(self, index: int | None) -> str:
+        if index is None or self.classes is None:
+            return "unknown"
+        return "ignored" if index == IGNORE else self.classes.names[index]
+
+
+def _shares(counts: npt.NDArray[np.int64]) -> list[float]:
+    shares: list[float] = (counts / max(counts.sum(), 1)).tolist()
+    return shares

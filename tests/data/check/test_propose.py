@@ -1,0 +1,99 @@
+"""Classes proposed for label files that nobody has described."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from icnet.data.check.propose import Names, choose_crop, classes_yaml, data_yaml, propose_classes, read_names
+from icnet.data.check.values import BLENDED, Form
+from icnet.data.labels import ClassTable
+from icnet.errors import DataError
+
+NO_NAMES = Names(None, {}, {})
+RED, GREEN = 0xFF0000, 0x00FF00
+
+
+def test_ids_without_gaps_need_no_label_ids() -> None:
+    classes = propose_classes({Form.IDS: {0: 5, 1: 5, 2: 5, 255: 9}}, NO_NAMES)
+    assert classes.names == ("class_0", "class_1", "class_2")
+    assert classes.label_ids is None
+
+
+def test_ids_with_gaps_keep_their_ids() -> None:
+    assert propose_classes({Form.IDS: {3: 5, 11: 5, 255: 9}}, NO_NAMES).label_ids == (3, 11)
+
+
+def test_the_palette_is_that_of_pascal_voc() -> None:
+    """aeroplane and bicycle of its devkit are (128, 0, 0) and (0, 128, 0); tv monitor, 20, is (0, 64, 128)."""
+    classes = propose_classes({Form.IDS: dict.fromkeys(range(21), 1)}, NO_NAMES)
+    assert [classes.colors[i] for i in (0, 1, 2, 20)] == [(0, 0, 0), (128, 0, 0), (0, 128, 0), (0, 64, 128)]
+
+
+def test_colours_are_classes_the_commonest_first_and_black_is_ignored() -> None:
+    classes = propose_classes({Form.COLOURS: {0: 99, RED: 5, GREEN: 50}}, NO_NAMES)
+    assert classes.colors == ((0, 255, 0), (255, 0, 0))
+    assert classes.names == ("color_00ff00", "color_ff0000")
+
+
+def test_black_beside_one_colour_is_the_other_class() -> None:
+    assert propose_classes({Form.COLOURS: {0: 99, RED: 5}}, NO_NAMES).colors == ((0, 0, 0), (255, 0, 0))
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({Form.IDS: {0: 10, 255: 10}}, r"\[0, 255\] alone.*write masks as 0 and 1"),
+        ({Form.IDS: {0: 10}, Form.COLOURS: {RED: 10}}, "some label files hold ids and others colours"),
+        ({Form.COLOURS: {RED: 10}}, "one colour alone"),
+        ({Form.COLOURS: dict.fromkeys(range(BLENDED), 1)}, "JPEG or resized with blending"),
+        ({}, "no label file could be read"),
+    ],
+)
+def test_labels_that_make_no_classes_say_why(values: dict[Form, dict[int, int]], said: str) -> None:
+    with pytest.raises(DataError, match=said):
+        propose_classes(values, NO_NAMES)
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("label_colors.txt", "0 255 0\t\tgrass\n255 0 0\t\tfire truck\n"),
+        ("labelmap.txt", "# label:color_rgb:parts:actions\ngrass:0,255,0::\nfire truck:255,0,0::\n"),
+    ],
+)
+def test_colours_are_named_by_the_file_beside_the_data(tmp_path: Path, file: str, content: str) -> None:
+    (tmp_path / file).write_text(content)
+    classes = propose_classes({Form.COLOURS: {RED: 50, GREEN: 5}}, read_names(tmp_path))
+    assert dict(zip(classes.names, classes.colors, strict=True)) == {"grass": (0, 255, 0), "fire truck": (255, 0, 0)}
+
+
+def test_ids_are_named_by_the_file_beside_the_data(tmp_path: Path) -> None:
+    (tmp_path / "classes.txt").write_text("sky\nroad\ntree\n")
+    assert propose_classes({Form.IDS: {0: 1, 2: 1}}, read_names(tmp_path)).names == ("sky", "tree")
+
+
+def test_the_classes_come_back_from_their_yaml() -> None:
+    classes = ClassTable(["no", 'it\'s: a "name"', "straße"], [(0, 0, 0), (1, 2, 3), (4, 5, 6)], [3, 7, 9], [0])
+    content = yaml.safe_load(classes_yaml(classes, "mine"))
+    assert content.pop("_target_") == "icnet.data.labels.ClassTable"
+    assert ClassTable(**content) == classes
+
+
+def test_the_settings_come_back_from_their_yaml() -> None:
+    layout = {"_target_": "icnet.data.layouts.FolderLayout"}
+    settings = {"root": "/a path/über: b", "crop_size": (352, 480), "val_split": ["a", "b"], "val_fraction": None}
+    content = yaml.safe_load(data_yaml("mine", layout, settings))
+    assert content["layout"] == layout
+    assert content["root"] == settings["root"]
+    assert content["crop_size"] == [352, 480]
+    assert content["val_split"] == ["a", "b"]
+    assert content["val_fraction"] is None
+
+
+def test_a_crop_fits_into_every_frame() -> None:
+    assert choose_crop([(360, 480), (400, 470)]) == (352, 448)
+    assert choose_crop([(2160, 3840)]) == (960, 960)
+    assert choose_crop([(20, 500)]) == (32, 480)
