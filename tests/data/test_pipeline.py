@@ -34,7 +34,7 @@ def test_the_next_items_are_computed_while_the_caller_is_busy() -> None:
 
 
 def test_no_more_items_are_taken_than_may_wait() -> None:
-    taken = []
+    taken: list[int] = []
 
     def items() -> Iterator[int]:
         for number in range(100):
@@ -69,7 +69,7 @@ def test_an_error_arrives_at_its_place() -> None:
 
 
 def test_what_is_under_way_is_finished_when_the_items_break_off() -> None:
-    done = []
+    done: list[int] = []
 
     def items() -> Iterator[int]:
         yield from range(3)

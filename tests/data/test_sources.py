@@ -152,7 +152,9 @@ def test_a_source_that_cannot_be_one_is_named_with_the_remedy(tree: Path, source
         find_pictures(str(tree.parent / source))
 
 
-def test_videos_are_told_by_their_names() -> None:
+def test_videos_are_told_by_their_names(tmp_path: Path) -> None:
+    touch(tmp_path / "clip[1].mp4")
+    assert is_video(str(tmp_path / "clip[1].mp4"))
     assert is_video("a/clip.MP4")
     assert is_video("~/clip.webm")
     assert not is_video("a/clips/*.mp4")

@@ -29,9 +29,10 @@ class Picture(NamedTuple):
 
 
 def is_video(source: str) -> bool:
-    """By the name, of a single file."""
+    """By the name of a single file."""
     path = Path(source).expanduser()
-    return path.suffix.lower() in VIDEO_SUFFIXES and not path.is_dir() and not glob.has_magic(source)
+    is_single = path.is_file() or not (path.is_dir() or glob.has_magic(source))
+    return is_single and path.suffix.lower() in VIDEO_SUFFIXES
 
 
 def find_pictures(source: str) -> list[Picture]:

@@ -1,0 +1,94 @@
+"""task=predict: label maps of images, or a video with its label maps laid over."""
+
+from __future__ import annotations
+
+import logging
+import statistics
+import time
+from pathlib import Path
+from typing import Any
+
+import cv2
+from omegaconf import DictConfig
+
+from icnet.data.sources import is_video
+from icnet.errors import ConfigError, DataError
+from icnet.tasks.build import run_folder
+from icnet.tasks.predict_images import predict_images
+from icnet.tasks.predict_video import predict_video
+from icnet.tasks.results import describe_machine, write_results
+from icnet.tasks.signals import interruptible
+from icnet.tasks.trained import Trained, describe_trained, read_trained
+from icnet.tasks.workload import Outcome
+
+log = logging.getLogger(__name__)
+
+FORMATS = (None, "cityscapes")
+
+
+def predict(cfg: DictConfig) -> None:
+    """Write predictions/ and results.json; what failed is listed, then the run ends with status 1."""
+    begin = time.monotonic()
+    check_task(cfg)
+    cv2.setNumThreads(0)  # the images are the parallelism
+    cv2.utils.logging.setLogLevel(
+        cv2.utils.logging.LOG_LEVEL_SILENT
+    )  # OpenCV's own lines about broken files, which name none
+    folder = run_folder()
+    with interruptible():
+        trained = read_trained(cfg)
+        predict_source = predict_video if is_video(cfg.source) else predict_images
+        outcome = predict_source(cfg, trained, folder / "predictions")
+    protocol = describe_protocol(cfg, trained, outcome)
+    write_results(folder, "predict", cfg.name, summarize(outcome), protocol, time.monotonic() - begin)
+    log.info("%d %s predicted; results: %s", outcome.images, outcome.unit, folder / "predictions")
+    if outcome.failures:
+        for failure in outcome.failures:
+            log.error("failed: %s", failure)
+        raise DataError(count_failures(outcome, folder / "predictions", cfg.task.format))
+
+
+def check_task(cfg: DictConfig) -> None:
+    """What the sources and writers do not check themselves."""
+    if not cfg.source:
+        raise ConfigError("no source is given: add source=IMAGE, DIR, GLOB, LIST.txt or VIDEO")
+    if cfg.task.format not in FORMATS:
+        raise ConfigError(f"task.format is {cfg.task.format!r}: cityscapes, or leave it out")
+    if cfg.task.format and is_video(cfg.source):
+        raise ConfigError(f"task.format={cfg.task.format} takes images, and source={cfg.source} is a video")
+
+
+def summarize(outcome: Outcome) -> dict[str, Any]:
+    """The metrics of results.json. image_ms: of one image from pixels to train ids, in the network's own thread."""
+    metrics: dict[str, Any] = {"images": outcome.images, "failed": len(outcome.failures)}
+    if outcome.images:
+        metrics |= {
+            "image_ms": 1e3 * statistics.median(outcome.network_s),
+            "seconds_per_image": outcome.seconds / outcome.images,
+            "fps": outcome.images / outcome.seconds,
+            "time_over_network": outcome.seconds / sum(outcome.network_s),
+        }
+    return metrics
+
+
+def describe_protocol(cfg: DictConfig, trained: Trained, outcome: Outcome) -> dict[str, Any]:
+    """What was read, how it went through which network, what was written, on what."""
+    return {
+        "source": str(cfg.source),
+        "failed": outcome.failures,
+        "image_sizes": [list(size) for size in sorted(set(outcome.sizes))],
+        "exit": trained.exit,
+        **describe_trained(trained),
+        "classes": trained.classes.to_dict(),
+        **describe_machine(trained.predictor.device),
+    }
+
+
+def count_failures(outcome: Outcome, folder: Path, benchmark: str | None) -> str:
+    """The line that ends the run."""
+    failed = len(outcome.failures)
+    incomplete = f"; the submission to {benchmark} is incomplete" if benchmark else ""
+    return (
+        f"{failed} of {failed + outcome.images} images failed and are listed above, in run.log and in results.json; "
+        f"the other {outcome.images} are in {folder}{incomplete}"
+    )
