@@ -9,11 +9,12 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from icnet.data.dataset import Draw, EvalSampler, Frame, Place, SegmentationDataset, TrainSampler, init_worker
+from icnet.data.dataset import Draw, EvalSampler, Frame, Place, SegmentationDataset, TrainSampler
 from icnet.data.images import write_image
 from icnet.data.labels import ClassTable
 from icnet.data.layouts import FolderLayout
 from icnet.data.transforms import Augment
+from icnet.data.workers import init_worker
 from icnet.errors import DataError
 
 CLASSES = ClassTable(["road", "car"], [(128, 64, 128), (0, 0, 142)], [7, 26], [0])

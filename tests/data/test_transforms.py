@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from icnet.data.transforms import FILL, Augment, draw_window
+from icnet.data.transforms import FILL, Augment
+from icnet.data.windows import draw_window
 from icnet.errors import ConfigError
 
 Array = np.ndarray[Any, np.dtype[Any]]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor
@@ -14,7 +13,10 @@ from torch.utils.data import Dataset, Sampler
 from icnet.data.images import read_pair
 from icnet.data.labels import ClassTable
 from icnet.data.layouts import Sample
+from icnet.data.pack.read import PackedFrames
 from icnet.data.transforms import Augment
+from icnet.data.windows import Source
+from icnet.data.workers import Board
 from icnet.errors import DataError
 
 SMALLEST = 32  # rows and columns of a frame that the network reads
@@ -35,30 +37,47 @@ class Draw(NamedTuple):
 
 
 class SegmentationDataset(Dataset[Frame]):
-    """The frames of a split, augmented when `augment` is given, at native size otherwise."""
+    """The frames of a split, augmented when `augment` is given, at native size otherwise.
+
+    packed: these frames decoded; None reads the files.
+    """
 
     def __init__(
-        self, samples: Sequence[Sample], classes: ClassTable, augment: Augment | None = None, seed: int = 0
+        self,
+        samples: Sequence[Sample],
+        classes: ClassTable,
+        augment: Augment | None = None,
+        seed: int = 0,
+        packed: PackedFrames | None = None,
     ) -> None:
         self.samples = list(samples)
         self.classes = classes
         self.augment = augment
         self.seed = seed
+        self.packed = packed
+        self.board = Board([sample.image for sample in self.samples])
 
     def __len__(self) -> int:
         return len(self.samples)
 
     def __getitem__(self, draw: Draw | int) -> Frame:
         epoch, index = draw if isinstance(draw, tuple) else (0, draw)
-        image, label = read_pair(*self.samples[index], self.classes)
+        self.board.write(index)
+        image, label = self.read(index)
         if self.augment is not None:
-            image, label = self.augment(image, label, (self.seed, epoch, index))
-        elif min(label.shape) < SMALLEST:
+            parts = self.augment(image, label, (self.seed, epoch, index))
+        else:
             height, width = label.shape
-            raise DataError(
-                f"{self.samples[index].image} is {height}x{width}: ICNet needs at least 32x32; leave it out"
-            )
-        return Frame(torch.from_numpy(image), torch.from_numpy(np.ascontiguousarray(label)))
+            if min(height, width) < SMALLEST:
+                raise DataError(
+                    f"{self.samples[index].image} is {height}x{width}: ICNet needs at least 32x32; leave it out"
+                )
+            parts = image[:, :].copy(), label[:, :].copy()
+        return Frame(*map(torch.from_numpy, parts))
+
+    def read(self, index: int) -> tuple[Source, Source]:
+        """Image and label of a sample, whole, or what its windows can be cut from."""
+        return self.packed.read(index) if self.packed is not None else read_pair(*self.samples[index], self.classes)
 
 
 class Place(NamedTuple):
@@ -132,9 +151,3 @@ class EvalSampler(Sampler[int]):
 
     def __iter__(self) -> Iterator[int]:
         return iter(self.indices)
-
-
-def init_worker(worker: int) -> None:
-    """Loader workers are the parallelism: OpenCV and torch keep to one thread in each."""
-    cv2.setNumThreads(0)
-    torch.set_num_threads(1)

@@ -14,6 +14,7 @@ from torch.utils.data import Dataset
 from icnet.data.dataset import Draw
 from icnet.data.images import IMAGE_SUFFIXES, Pixels, read_image
 from icnet.data.transforms import build_picture_augment
+from icnet.data.workers import Board
 from icnet.errors import DataError
 
 _RESIZE = 256 / 224  # the usual margin around the centre crop
@@ -46,6 +47,7 @@ class ImageFolder(Dataset[Picture]):
             for path in sorted((folder / name).iterdir())
             if path.suffix.lower() in IMAGE_SUFFIXES
         ]
+        self.board = Board([path for path, _ in self.pictures])
         self.crop_size, self.train, self.seed = crop_size, train, seed
         self.augment = build_picture_augment(crop_size)
 
@@ -54,6 +56,7 @@ class ImageFolder(Dataset[Picture]):
 
     def __getitem__(self, draw: Draw | int) -> Picture:
         epoch, index = draw if isinstance(draw, tuple) else (0, draw)
+        self.board.write(index)
         path, target = self.pictures[index]
         image = read_image(path)
         if self.train:

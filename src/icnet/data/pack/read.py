@@ -1,0 +1,86 @@
+"""Read frames from packs: views of the mapped file, of which a window touches only its own pages."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from icnet.data.images import Pixels
+from icnet.data.labels import ClassTable
+from icnet.data.layouts import Sample
+from icnet.data.pack.blocks import decode_plain, decode_strips
+from icnet.data.pack.index import AGAIN, FORMAT, INDEX, Index, describe, kind_of, map_data, read_index
+from icnet.data.windows import Source
+from icnet.errors import DataError
+
+
+class PackedFrames:
+    """The packed frames of a list of samples, by their place in that list.
+
+    Keeps numbers, not objects: what a worker process only reads stays shared with the others. Maps the files where it is
+    used, so that it can be sent to another process.
+    """
+
+    def __init__(self, folders: Sequence[Path], indexes: Sequence[Index], places: Sequence[tuple[int, int]]) -> None:
+        """places: for each sample the number of the index and of the entry in it."""
+        self.files = [folder / index.data for folder, index in zip(folders, indexes, strict=True)]
+        self.compressed = [index.kind.compressed for index in indexes]
+        self.table = np.array([(file, *indexes[file].entries[entry][1:5]) for file, entry in places], np.int64)
+        self._maps: dict[int, Pixels] = {}
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def read(self, number: int) -> tuple[Source, Source]:
+        """Image (H, W, 3) and label (H, W) of a sample, not to be written to."""
+        file, height, width, offset, length = (int(n) for n in self.table[number])
+        if file not in self._maps:
+            self._maps[file] = map_data(self.files[file])
+        decode = decode_strips if self.compressed[file] else decode_plain
+        return decode(self._maps[file][offset : offset + length], height, width)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_maps": {}}
+
+
+def open_packs(folders: Sequence[Path], samples: Sequence[Sample], classes: ClassTable) -> PackedFrames | None:
+    """The packs in `folders` as a source of these samples; None where there are none.
+
+    Raises DataError where one cannot stand for the files: they or the classes changed, or a sample is not in it.
+    """
+    folders = [folder for folder in folders if (folder / INDEX).is_file()]
+    if not folders:
+        return None
+    indexes = [_read(folder, classes) for folder in folders]
+    where = {
+        os.path.abspath(folder / entry.origin.image): (file, number)
+        for file, (folder, index) in enumerate(zip(folders, indexes, strict=True))
+        for number, entry in enumerate(index.entries)
+    }
+    places = []
+    for sample in samples:
+        place = where.get(os.path.abspath(sample.image))
+        if place is None:
+            raise DataError(f"{sample.image} is not in {folders[0]}: {AGAIN}")
+        file, number = place
+        if indexes[file].entries[number].origin != describe(sample, folders[file]):
+            raise DataError(f"{sample.image} or its label changed since it was packed in {folders[file]}: {AGAIN}")
+        places.append(place)
+    return PackedFrames(folders, indexes, places)
+
+
+def _read(folder: Path, classes: ClassTable) -> Index:
+    index = read_index(folder / INDEX)
+    if index.kind.format != FORMAT:
+        raise DataError(f"{folder} has format {index.kind.format}, but this version reads {FORMAT}: {AGAIN}")
+    if index.kind != kind_of(classes, index.kind.compressed):
+        raise DataError(f"{folder} was packed with other classes (data.classes): {AGAIN}")
+    end = index.entries[-1].end if index.entries else 0
+    data = folder / index.data
+    if not data.is_file() or data.stat().st_size != end:
+        raise DataError(f"{data} is missing or cut off: {AGAIN}")
+    return index

@@ -1,0 +1,92 @@
+"""The processes of a loader: how they start, and what one of them was reading when it died."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import re
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import cv2
+import torch
+from torch.utils.data import get_worker_info
+
+from icnet.errors import DataError
+
+_MOST = 256  # workers of a loader that a board has room for
+_DEATH = re.compile(r"DataLoader worker \(pid(?:\(s\))? ([\d, ]+)\) (?:exited unexpectedly|is killed by signal)")
+
+
+def init_worker(worker: int) -> None:
+    """Loader workers are the parallelism: OpenCV and torch keep to one thread in each."""
+    cv2.setNumThreads(0)
+    torch.set_num_threads(1)
+
+
+class Board:
+    """Memory shared with the workers of a data set, in which each says the sample that it reads.
+
+    files: of the samples.
+    """
+
+    def __init__(self, files: Sequence[Path]) -> None:
+        self.files = files
+        self.rows = torch.full((_MOST, 2), -1, dtype=torch.int64)  # process and sample of each
+        self.rows.share_memory_()  # type: ignore[no-untyped-call]
+
+    def write(self, sample: int) -> None:
+        """Say the sample that this process begins to read, where it is a worker."""
+        worker = get_worker_info()
+        if worker is not None and worker.id < _MOST:
+            self.rows[worker.id] = torch.tensor([os.getpid(), sample])
+
+    def processes(self) -> set[int]:
+        """The workers that have begun to read."""
+        return {process for process, _ in self.rows.tolist() if process >= 0}
+
+    def files_of(self, processes: set[int]) -> list[Path]:
+        """What these processes read last."""
+        return [self.files[sample] for process, sample in self.rows.tolist() if process in processes]
+
+
+@contextmanager
+def naming_deaths(*boards: Board) -> Iterator[None]:
+    """Around what uses loaders: turn what torch says of a worker that died into one error that names its sample."""
+    try:
+        yield
+    except (RuntimeError, ConnectionError, EOFError) as error:
+        handler = signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch's would raise once more, wherever we are by then
+        dead = find_dead(error, boards)
+        if not dead:
+            signal.signal(signal.SIGCHLD, handler)
+            raise
+        raise describe_death(dead, boards) from error
+
+
+def find_dead(error: Exception, boards: Sequence[Board]) -> set[int]:
+    """The workers that died, where the error comes from that: torch names them, or the connection to one broke."""
+    named = _DEATH.search(str(error))
+    if named is not None:
+        return {int(number) for number in named[1].split(",")}
+    if isinstance(error, RuntimeError):
+        return set()
+    for _ in range(10):  # it closes its connections before it is seen to be dead
+        alive = {process.pid for process in multiprocessing.active_children()}
+        dead = {process for board in boards for process in board.processes()} - alive
+        if dead:
+            return dead
+        time.sleep(0.1)
+    return set()
+
+
+def describe_death(dead: set[int], boards: Sequence[Board]) -> DataError:
+    """What a user can do about it."""
+    read = ", ".join(str(file) for board in boards for file in board.files_of(dead)) or "its first frame"
+    return DataError(
+        f"a loader worker was killed or crashed while it read {read}: mostly for want of memory; lower data.num_workers or "
+        "data.batch_size, or, where it is always the same file, look at it with data.num_workers=0"
+    )

@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from icnet.data.dataset import SegmentationDataset, TrainSampler
+from icnet.data.images import write_image
+from icnet.data.labels import ClassTable
+from icnet.data.layouts import FolderLayout
+from icnet.data.pack.read import open_packs
+from icnet.data.pack.write import pack
+from icnet.data.transforms import Augment
+from icnet.data.workers import Board, init_worker, naming_deaths
+from icnet.errors import DataError
+
+CLASSES = ClassTable(["road", "car"], [(128, 64, 128), (0, 0, 142)])
+FRAMES = 40
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Forty frames of 96x128."""
+    folder = tmp_path_factory.mktemp("frames")
+    rng = np.random.default_rng(0)
+    for kind, shape, top in (("images", (96, 128, 3), 256), ("labels", (96, 128), 2)):
+        (folder / kind / "train").mkdir(parents=True)
+        for number in range(FRAMES):
+            write_image(folder / kind / "train" / f"{number:02d}.png", rng.integers(0, top, shape, np.uint8))
+    return folder
+
+
+def frames(root: Path, packed: bool = False) -> SegmentationDataset:
+    samples = FolderLayout(root).samples("train")
+    if packed:
+        pack(samples, CLASSES, root / "packed" / "train")
+    packs = open_packs([root / "packed" / "train"], samples, CLASSES) if packed else None
+    return SegmentationDataset(samples, CLASSES, Augment((64, 64)), packed=packs)
+
+
+class Deadly(SegmentationDataset):
+    """Frames of which number 7 kills the process that reads it."""
+
+    def read(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        if index == 7:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().read(index)  # type: ignore[return-value]
+
+
+@pytest.mark.filterwarnings("ignore:This DataLoader will create")
+@pytest.mark.parametrize("workers", [1, 3])
+def test_a_worker_that_is_killed_is_named_with_its_sample(root: Path, tmp_path: Path, workers: int) -> None:
+    """In a process of its own: torch raises its errors wherever the main thread is by then."""
+    said = tmp_path / "said"
+    process = multiprocessing.get_context("fork").Process(target=read_to_death, args=(root, workers, said))
+    process.start()
+    process.join()
+    assert process.exitcode == 0
+    line = said.read_text()
+    assert str(root / "images/train/07.png") in line
+    assert line.count(".png") == 1
+    assert "data.num_workers" in line
+    assert "\n" not in line
+
+
+def read_to_death(root: Path, workers: int, said: Path) -> None:
+    data = Deadly(FolderLayout(root).samples("train"), CLASSES)
+    loader = DataLoader(data, num_workers=workers, worker_init_fn=init_worker, multiprocessing_context="fork")
+    try:
+        with naming_deaths(frames(root).board, data.board):
+            list(loader)
+    except DataError as error:
+        said.write_text(str(error))
+
+
+@pytest.mark.parametrize(
+    ("torchs", "read"),
+    [
+        ("DataLoader worker (pid(s) 11, 13) exited unexpectedly", r"a\.png, b/c\.png:"),
+        ("DataLoader worker (pid 13) is killed by signal: Killed. ", r"b/c\.png:"),
+        ("DataLoader worker (pid 13) is killed by signal: Bus error. It is possible that", r"b/c\.png:"),
+        ("DataLoader worker (pid(s) 12) exited unexpectedly", "its first frame"),
+    ],
+)
+def test_each_way_torch_says_that_a_worker_died_is_understood(torchs: str, read: str) -> None:
+    board = Board([Path("a.png"), Path("b/c.png")])
+    board.rows[0], board.rows[2] = torch.tensor([11, 0]), torch.tensor([13, 1])
+    with pytest.raises(DataError, match=f"while it read {read}"), naming_deaths(board):
+        raise RuntimeError(torchs)
+
+
+def test_a_connection_that_broke_while_all_workers_live_is_no_death() -> None:
+    with pytest.raises(ConnectionResetError), naming_deaths(Board([Path("a.png")])):
+        raise ConnectionResetError
+
+
+def test_other_errors_pass() -> None:
+    with pytest.raises(RuntimeError, match="out of memory"), naming_deaths(Board([])):
+        raise RuntimeError("CUDA error: out of memory")
+
+
+class Threads(Dataset[Tensor]):
+    """How many threads a worker computes with."""
+
+    def __len__(self) -> int:
+        return 1
+
+    def __getitem__(self, index: int) -> Tensor:
+        return torch.tensor([cv2.getNumThreads(), torch.get_num_threads()])
+
+
+def test_workers_compute_with_one_thread_each() -> None:
+    loader = DataLoader(Threads(), num_workers=1, worker_init_fn=init_worker, multiprocessing_context="fork")
+    assert next(iter(loader)).tolist() == [[1, 1]]
+
+
+def own_bytes(process: int) -> int:
+    """Memory of a process that it shares with nobody: what it wrote to."""
+    lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
+    return sum(1024 * int(line.split()[1]) for line in lines if line.startswith(("Private_Dirty", "Swap:")))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("packed", [False, True])
+def test_the_memory_of_workers_stays_flat_over_20_epochs(root: Path, packed: bool) -> None:
+    data = frames(root, packed)
+    sampler = TrainSampler(FRAMES, 4, seed=0)
+    loader = DataLoader(
+        data,
+        4,
+        sampler=sampler,
+        num_workers=2,
+        persistent_workers=True,
+        worker_init_fn=init_worker,
+        multiprocessing_context="fork",
+    )
+    owned = list(measured(loader, sampler))
+    assert max(owned[3:]) < owned[2] + 2e6
+
+
+def measured(loader: DataLoader[Tensor], sampler: TrainSampler) -> Iterator[int]:
+    """What the workers own after each epoch."""
+    for epoch in range(20):
+        sampler.set_epoch(epoch)
+        for _ in loader:
+            pass
+        workers = {int(row[0]) for row in loader.dataset.board.rows.tolist() if row[0] >= 0}  # type: ignore[attr-defined]
+        assert len(workers) == 2
+        yield sum(map(own_bytes, workers))
