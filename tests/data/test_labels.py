@@ -92,6 +92,18 @@ def test_a_table_is_rebuilt_from_plain_data() -> None:
     assert len(classes) == 3
 
 
+def test_categories_and_instances_are_rebuilt_too() -> None:
+    classes = table(categories=["flat", "vehicle", "sky"], instance_sizes={"car": 12794.02})
+    assert ClassTable(**classes.to_dict()) == classes
+
+
+def test_a_table_of_an_older_checkpoint_has_neither() -> None:
+    older = {"names": NAMES, "colors": COLORS, "label_ids": None, "ignored_ids": []}
+    classes = ClassTable(**older)
+    assert classes.categories is None
+    assert classes.instance_sizes is None
+
+
 def test_255_is_always_ignored_and_may_be_listed() -> None:
     assert table(ignored_ids=[255]).to_train_ids(pixels(255), "a.png").tolist() == [[255]]
 
@@ -120,6 +132,11 @@ def test_255_is_always_ignored_and_may_be_listed() -> None:
         ({"label_ids": [7, 26, 23], "ignored_ids": [26]}, "26"),
         ({"ignored_ids": [2]}, "2"),
         ({"ignored_ids": [300]}, "ignored_ids.*300"),
+        ({"categories": ["flat", "vehicle"]}, "categories.*2"),
+        ({"instance_sizes": {"cat": 5.0}}, "instance_sizes.*'cat'"),
+        ({"instance_sizes": {"car": 0}}, "instance_sizes.*car 0"),
+        ({"instance_sizes": {"car": "big"}}, "instance_sizes.*car 'big'"),
+        ({"instance_sizes": {"car": True}}, "instance_sizes.*car True"),
     ],
 )
 def test_a_table_that_contradicts_itself_is_refused_by_name(settings: dict[str, Any], said: str) -> None:

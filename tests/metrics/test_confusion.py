@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ import torch
 from torch import Tensor
 
 from icnet.errors import ICNetError
-from icnet.metrics.confusion import ConfusionMatrix, iou_per_class, mean_iou, summarize
+from icnet.metrics.confusion import ConfusionMatrix, category_iou, iou_per_class, mean_iou, mean_score, summarize
 
 NAMES = ["road", "car", "sky"]
 
@@ -150,3 +151,20 @@ def test_scores_are_plain_json() -> None:
 def test_iou_has_the_digits_of_a_double() -> None:
     matrix = torch.tensor([[10**9, 1], [0, 0]])
     assert iou_per_class(matrix)[0].item() == 10**9 / (10**9 + 1)
+
+
+def test_categories_are_scored_by_what_they_hold_together() -> None:
+    """Rows: road 2 + 1 as sidewalk, sidewalk 1 as car, car 3: flat 3 of 4, vehicle 3 of 4, sky nowhere."""
+    matrix = torch.tensor([[2, 1, 0, 0], [0, 0, 1, 0], [0, 0, 3, 0], [0, 0, 0, 0]])
+    scores = category_iou(matrix, ["flat", "flat", "vehicle", "sky"])
+    assert list(scores) == ["flat", "vehicle", "sky"]
+    assert scores["flat"] == scores["vehicle"] == 3 / 4
+    assert math.isnan(scores["sky"])
+    assert mean_score(scores) == 3 / 4
+    assert math.isnan(mean_score({"sky": math.nan}))
+
+
+@pytest.mark.parametrize("value", [-1, 256, 300])
+def test_values_that_are_no_bytes_are_refused_by_name(value: int) -> None:
+    with pytest.raises(ValueError, match=f"class {value} .* only 3 classes"):
+        matrix_of([value], [0])
