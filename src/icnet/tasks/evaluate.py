@@ -8,12 +8,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import pytorch_lightning as pl
 from omegaconf import DictConfig
-from torch.utils.data import DataLoader
 
-from icnet.data.dataset import EvalSampler
-from icnet.data.judged import JudgedDataset, JudgedFrame, match_predictions
+from icnet.data.judged import JudgedDataset, match_predictions
 from icnet.data.layouts import Sample
 from icnet.deploy.measure import count_macs, count_parameters, measure_image_ms
 from icnet.errors import ConfigError, ICNetError
@@ -27,8 +24,8 @@ from icnet.tasks.loggers import finish_tracking
 from icnet.tasks.results import describe_machine, print_classes, write_results
 from icnet.tasks.scores import summarize_difference, summarize_evaluation, summarize_exit
 from icnet.tasks.trained import Trained, describe_trained, read_trained
-from icnet.training.datamodule import SegmentationDataModule, build_loader, place_of
-from icnet.training.evaluation import Evaluation, EvaluationModule
+from icnet.training.datamodule import SegmentationDataModule
+from icnet.training.evaluation import Evaluation, judge
 
 log = logging.getLogger(__name__)
 _IDS = {"train": True, "label": False, None: None}
@@ -57,7 +54,8 @@ def evaluate(cfg: DictConfig) -> None:
     folder = run_folder()
     judged = read_judged(cfg)
     trainer = build_evaluator(cfg, folder)
-    result = run(trainer, judged, cfg)
+    log.info("Evaluating %d frames", len(judged.frames))
+    result = judge(trainer, main_of(judged), judged.others(cfg.task.exits), judged.frames, cfg.data.num_workers)
     metrics = summarize_evaluation(result, judged.data.classes)
     if metrics["miou"] is None:
         raise ICNetError("the labels hold no labelled pixel: check data.split and data.classes.ignored_ids")
@@ -128,26 +126,6 @@ def choose_frames(samples: list[Sample], most: int | None) -> list[Sample]:
     if most < 1:
         raise ConfigError(f"task.max_images is {most}: give at least 1, or null for all")
     return [samples[i] for i in np.linspace(0, len(samples) - 1, most).round().astype(int).tolist()]
-
-
-def run(trainer: pl.Trainer, judged: Judged, cfg: DictConfig) -> Evaluation:
-    """Read every frame once, on all processes together."""
-    module = EvaluationModule(main_of(judged), judged.others(cfg.task.exits), judged.data.classes)
-    log.info("Evaluating %d frames", len(judged.frames))
-    trainer.test(module, FramesToJudge(judged.frames, cfg.data.num_workers), verbose=False)
-    return module.result
-
-
-class FramesToJudge(pl.LightningDataModule):
-    """Deals the frames out to the processes, once they are there."""
-
-    def __init__(self, frames: JudgedDataset, num_workers: int | None) -> None:
-        super().__init__()
-        self.frames, self.num_workers = frames, num_workers
-
-    def test_dataloader(self) -> DataLoader[JudgedFrame]:
-        sampler = EvalSampler(len(self.frames), *place_of(self.trainer))
-        return build_loader(self.frames, sampler, 1, self.num_workers, self.trainer)
 
 
 def measure(trained: Trained, result: Evaluation, size: tuple[int, int]) -> dict[str, Any]:

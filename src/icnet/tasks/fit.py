@@ -27,6 +27,7 @@ from icnet.training.speed import ImagesPerSecond
 from icnet.training.tracking import Examples
 
 Data = SegmentationDataModule | ImageNetDataModule
+_AUTOCAST = {"32-true": None, "32": None, "bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 
 
@@ -78,6 +79,14 @@ def choose_precision(wanted: str, accelerator: str) -> str:
         return "bf16-mixed" if torch.cuda.is_bf16_supported() else "16-mixed"
     has_bf16 = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
     return "bf16-mixed" if has_bf16 else "32-true"
+
+
+def choose_autocast(trainer: DictConfig) -> torch.dtype | None:
+    """trainer.precision= as the type that convolutions compute in; None is fp32."""
+    precision = choose_precision(trainer.precision, trainer.accelerator)
+    if precision not in _AUTOCAST:
+        raise ConfigError(f"trainer.precision is {precision}: choose one of auto, {', '.join(_AUTOCAST)}")
+    return _AUTOCAST[precision]
 
 
 def fit(cfg: DictConfig, trainer: pl.Trainer, module: pl.LightningModule, data: Data, crop_size: Sequence[int]) -> None:

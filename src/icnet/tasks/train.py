@@ -8,21 +8,23 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-import torch
 from omegaconf import DictConfig, OmegaConf
 
+from icnet.data.judged import JudgedDataset
 from icnet.data.weights import compute_class_weights
 from icnet.deploy.measure import count_macs, count_parameters, measure_image_ms
 from icnet.errors import ICNetError
-from icnet.metrics.confusion import summarize
 from icnet.model.preprocess import Normalize
+from icnet.predict import Predictor
 from icnet.report.page import write_report
 from icnet.tasks.build import build, build_network, run_folder
 from icnet.tasks.figures import draw_figures
-from icnet.tasks.fit import build_trainer, fit, start
+from icnet.tasks.fit import build_trainer, choose_autocast, fit, start
 from icnet.tasks.loggers import finish_tracking
 from icnet.tasks.results import describe_machine, print_classes, write_results
+from icnet.tasks.scores import summarize_evaluation
 from icnet.training.datamodule import SegmentationDataModule
+from icnet.training.evaluation import Evaluation, judge
 from icnet.training.module import SegmentationModule
 from icnet.weights import read_checkpoint, sha256
 
@@ -53,16 +55,17 @@ def train(cfg: DictConfig) -> None:
     fit(cfg, trainer, module, data, data.augment.crop_size)
     folder = trainer.strategy.broadcast(folder)  # under torchrun and SLURM the first process alone knows it
     best = folder / "checkpoints" / "best.ckpt"
-    metrics, matrix = score(trainer, module, data, best)
+    result = score(cfg, trainer, module, data, best)
+    metrics = summarize_evaluation(result, data.classes)
     protocol = describe_protocol(cfg, module, data, best)
     metrics["image_ms"] = measure_image_ms(module.net, tuple(protocol["image_size"]))
     if trainer.is_global_zero:
         write_results(folder, "train", cfg.name, metrics, protocol, time.monotonic() - begin)
-        draw_figures(folder, module, data, metrics, matrix)
+        draw_figures(folder, module, data, metrics, result.matrix)
         write_report(folder)
         print_classes(metrics, "Validation, best checkpoint")
         log.info("mIoU %.4f; report: %s", metrics["miou"], folder / "report.html")
-        finish_tracking(trainer, metrics, protocol, matrix, best)
+        finish_tracking(trainer, metrics, protocol, result.matrix, best)
 
 
 def build_module(cfg: DictConfig, data: SegmentationDataModule) -> SegmentationModule:
@@ -90,16 +93,16 @@ def build_module(cfg: DictConfig, data: SegmentationDataModule) -> SegmentationM
 
 
 def score(
-    trainer: pl.Trainer, module: SegmentationModule, data: SegmentationDataModule, best: Path
-) -> tuple[dict[str, Any], torch.Tensor]:
-    """Validate the best checkpoint: the scores of results.json and the confusion matrix."""
+    cfg: DictConfig, trainer: pl.Trainer, module: SegmentationModule, data: SegmentationDataModule, best: Path
+) -> Evaluation:
+    """Judge the best checkpoint on the validation frames."""
     if not best.is_file():
         raise ICNetError(
             "training ended before its first validation: train longer or set trainer.val_check_interval lower"
         )
     module.net.load_state_dict(read_checkpoint(best).state)
-    trainer.validate(module, datamodule=data, verbose=False, weights_only=True)
-    return summarize(module.matrix, data.classes.names), module.matrix
+    predictor = Predictor(module.net, module.normalize, autocast=choose_autocast(cfg.trainer))
+    return judge(trainer, predictor, {}, JudgedDataset(data.val_set.samples, data.classes), data.num_workers)
 
 
 def describe_protocol(

@@ -15,10 +15,8 @@ from icnet.errors import ConfigError, WeightsError
 from icnet.model.icnet import CascadeLogits, ICNet
 from icnet.model.preprocess import Normalize
 from icnet.predict import Predictor, Scheme
-from icnet.tasks.fit import choose_precision
+from icnet.tasks.fit import choose_autocast
 from icnet.weights import load_checkpoint, read_checkpoint, sha256
-
-_AUTOCAST = {"32-true": None, "32": None, "bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
 
 
 class Trained(NamedTuple):
@@ -43,7 +41,9 @@ def read_trained(cfg: DictConfig, checkpoint: str | None = None) -> Trained:
     net = load_checkpoint(path).to(choose_device(cfg.trainer.accelerator))
     net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     normalize = Normalize(content.preprocessing["mean"], content.preprocessing["std"])
-    predictor = Predictor(choose_exit(net, cfg.task.exit), normalize, read_scheme(cfg.task), choose_autocast(cfg))
+    predictor = Predictor(
+        choose_exit(net, cfg.task.exit), normalize, read_scheme(cfg.task), choose_autocast(cfg.trainer)
+    )
     return Trained(path, net, cfg.task.exit, predictor, ClassTable(**content.classes))
 
 
@@ -73,14 +73,6 @@ def choose_exit(net: ICNet, stage: str) -> nn.Module:
     if stage not in CascadeLogits._fields:
         raise ConfigError(f"task.exit is {stage!r}: choose one of {', '.join(CascadeLogits._fields)}")
     return net.exit_at(stage)
-
-
-def choose_autocast(cfg: DictConfig) -> torch.dtype | None:
-    """trainer.precision= as the type of the convolutions; None is fp32."""
-    precision = choose_precision(cfg.trainer.precision, cfg.trainer.accelerator)
-    if precision not in _AUTOCAST:
-        raise ConfigError(f"trainer.precision is {precision}: choose one of auto, {', '.join(_AUTOCAST)}")
-    return _AUTOCAST[precision]
 
 
 def read_scheme(task: DictConfig) -> Scheme:

@@ -8,14 +8,17 @@ from dataclasses import dataclass
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
+from torch.utils.data import DataLoader
 
-from icnet.data.judged import JudgedFrame
+from icnet.data.dataset import EvalSampler
+from icnet.data.judged import JudgedDataset, JudgedFrame
 from icnet.data.labels import ClassTable
 from icnet.metrics.boundary import BoundaryResult, BoundaryScores
 from icnet.metrics.instances import InstanceIoU, InstanceScores
 from icnet.metrics.per_image import PerImageConfusion
 from icnet.metrics.segments import ConfusionByDistance, CountsBySize
 from icnet.predict import Predictor
+from icnet.training.datamodule import build_loader, place_of
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,19 @@ class Evaluation:
     def matrix(self) -> Tensor:
         """The one confusion matrix of the whole split."""
         return self.matrices.sum(dim=0)
+
+
+def judge(
+    trainer: pl.Trainer,
+    main: Predictor | None,
+    others: Mapping[str, Predictor],
+    frames: JudgedDataset,
+    num_workers: int | None = None,
+) -> Evaluation:
+    """Read every frame once, on all processes of the trainer together, and score what the predictors make of it."""
+    module = EvaluationModule(main, others, frames.frames.classes)
+    trainer.test(module, FramesToJudge(frames, num_workers), verbose=False)
+    return module.result
 
 
 class EvaluationModule(pl.LightningModule):
@@ -90,3 +106,15 @@ class EvaluationModule(pl.LightningModule):
             return None
         scores: InstanceScores = self.instances.compute()
         return scores if any(value == value for value in scores.classes.values()) else None
+
+
+class FramesToJudge(pl.LightningDataModule):
+    """Deals the frames out to the processes, once they are there."""
+
+    def __init__(self, frames: JudgedDataset, num_workers: int | None) -> None:
+        super().__init__()
+        self.frames, self.num_workers = frames, num_workers
+
+    def test_dataloader(self) -> DataLoader[JudgedFrame]:
+        sampler = EvalSampler(len(self.frames), *place_of(self.trainer))
+        return build_loader(self.frames, sampler, 1, self.num_workers, self.trainer)

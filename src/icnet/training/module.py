@@ -7,7 +7,6 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.trainer.states import TrainerFn
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
@@ -78,9 +77,8 @@ class SegmentationModule(pl.LightningModule):
         logits = self._cascade(self.normalize(batch.image))
         label_map = self.net.enlarge(logits.sub124, size_of(batch.label)).argmax(dim=1)
         self.confusion.update(label_map, batch.label)
-        fitting = self.trainer.state.fn == TrainerFn.FITTING and bool(self.trainer.loggers)
         loss = self.loss(logits, batch.label)["total"]
-        self.log("val/loss", loss, batch_size=len(batch.label), sync_dist=True, logger=fitting)
+        self.log("val/loss", loss, batch_size=len(batch.label), sync_dist=True)
         return label_map
 
     def on_validation_epoch_end(self) -> None:
@@ -91,8 +89,6 @@ class SegmentationModule(pl.LightningModule):
             raise ICNetError(
                 "the validation labels hold no labelled pixel: check data.val_split and data.classes.ignored_ids"
             )
-        if self.trainer.state.fn != TrainerFn.FITTING:
-            return  # the best checkpoint is scored once more after training: no point of any curve
         self.log("val/miou", scores["miou"], prog_bar=True)
         self.log("val/pixel_accuracy", scores["pixel_accuracy"])
         self.log_dict({f"val/iou/{name}": iou for name, iou in scores["iou"].items() if iou is not None})
