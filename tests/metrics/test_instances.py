@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -74,6 +75,13 @@ def test_maps_of_two_sizes_are_refused() -> None:
     small: Tensor = torch.zeros(4, 4, dtype=torch.uint8)
     with pytest.raises(ValueError, match=r"instances are \(2, 2\).*\(4, 4\)"):
         InstanceIoU(CLASSES).update(small, small, torch.zeros(2, 2, dtype=torch.int32))
+
+
+def test_without_categories_the_classes_are_scored_alone() -> None:
+    metric = InstanceIoU(replace(CLASSES, categories=None))
+    metric.update(torch.tensor([[1, 0]]), torch.tensor([[1, 1]]), torch.tensor([[24001, 24002]]))
+    assert metric.compute().classes["person"] == 1 / 2
+    assert metric.compute().categories == {}
 
 
 def test_a_table_without_instances_is_refused() -> None:

@@ -52,7 +52,6 @@ def test_every_image_needs_its_place() -> None:
 
 def test_a_new_epoch_starts_from_nothing() -> None:
     metric = PerImageConfusion(3)
-    assert metric.compute().shape == (0, 3, 3)
     for _ in range(2):
         metric.reset()
         metric.update(PREDICTIONS[:2], LABELS[:2], torch.tensor([0, 1]))

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 from torchmetrics import Metric
 
-from icnet.metrics.confusion import count_pairs, iou_per_class
 from icnet.metrics.pixels import NONE, VALUES, Bytes, split_images
 
 Mask = npt.NDArray[np.bool_]
@@ -46,7 +45,7 @@ class BoundaryScores(Metric):
     Boundary F-score (Csurka et al., What is a good evaluation measure for semantic segmentation?, BMVC 2013): harmonic mean
     of the share of the predicted boundary pixels of a class that have a labelled one of that class within the tolerance,
     and the reverse. A boundary pixel has one of another class above, below, left or right of it. The tolerance is `f_share`
-    of the diagonal, rounded up as in the DAVIS code, in Euclidean distance; 0.75 % as Csurka et al. take (18 pixels at
+    of the diagonal, rounded up to whole pixels as in the DAVIS code, in Euclidean distance; 0.75 % as Csurka et al. take (18 pixels at
     1024x2048).
 
     Ignored pixels are cut out of labels and predictions alike. They count as part of every class, so that the line between
@@ -64,8 +63,8 @@ class BoundaryScores(Metric):
         super().__init__(**kwargs)
         self.num_classes, self.ignore_index = num_classes, ignore_index
         self.iou_share, self.f_share = iou_share, f_share
-        # (label, prediction) of the pixels in the bands; the last row and column stand for pixels in no band
-        self.add_state("bands", torch.zeros(num_classes + 1, num_classes + 1, dtype=torch.int64), dist_reduce_fx="sum")
+        # pixels in the bands of predictions, of labels, and in both as one class
+        self.add_state("bands", torch.zeros(3, num_classes, dtype=torch.int64), dist_reduce_fx="sum")
         # boundary pixels of the predictions and of the labels, and those of them that are met
         for state in ("outlines", "matched"):
             self.add_state(state, torch.zeros(2, num_classes, dtype=torch.int64), dist_reduce_fx="sum")
@@ -75,23 +74,25 @@ class BoundaryScores(Metric):
         for prediction, label in split_images(label_map, labels, self.num_classes, self.ignore_index):
             diagonal = math.hypot(*label.shape)
             self._add_bands(prediction, label, max(1, round(self.iou_share * diagonal)))
-            self._add_outlines(prediction, label, math.ceil(self.f_share * diagonal))
+            self._add_outlines(prediction, label, max(1, math.ceil(self.f_share * diagonal)))
 
     def compute(self) -> BoundaryResult:
         """The scores so far."""
+        predicted, labelled, both = self.bands.to(torch.float64)
+        union = predicted + labelled - both
         share = self.matched.to(torch.float64) / self.outlines
         precision, recall = share.nan_to_num(0)  # a side without boundary has none that is met
         f_score = torch.where(precision + recall > 0, 2 * precision * recall / (precision + recall), 0.0)
-        seen = self.outlines.sum(0) > 0
-        return BoundaryResult(iou_per_class(self.bands)[: self.num_classes], torch.where(seen, f_score, torch.nan))
+        return BoundaryResult(
+            iou=torch.where(union > 0, both / union, torch.nan),
+            f_score=torch.where(self.outlines.sum(0) > 0, f_score, torch.nan),
+        )
 
     def _add_bands(self, prediction: Bytes, label: Bytes, distance: int) -> None:
-        outside = np.uint8(self.num_classes)
-        predicted, labelled = (
-            torch.from_numpy(np.where(find_band(pixels, distance) | (pixels == NONE), pixels, outside))
-            for pixels in (prediction, label)
-        )
-        self.bands += count_pairs(predicted, labelled, self.num_classes + 1, NONE).to(self.device)
+        predicted, labelled = find_band(prediction, distance), find_band(label, distance)
+        both = predicted & labelled & (prediction == label)
+        counted = (prediction[predicted], label[labelled], label[both])
+        self.bands += torch.stack([self._per_class(classes) for classes in counted])
 
     def _add_outlines(self, prediction: Bytes, label: Bytes, tolerance: int) -> None:
         pair = outline(prediction), outline(label)

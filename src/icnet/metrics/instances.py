@@ -37,15 +37,15 @@ class InstanceIoU(RowMetric):
 
     def __init__(self, classes: ClassTable, ignore_index: int = 255, **kwargs: Any) -> None:
         super().__init__(width=4, **kwargs)  # class, pixels, pixels hit, pixels hit by a class of the category
-        if not classes.instance_sizes or classes.categories is None:
+        if not classes.instance_sizes:
             raise ValueError(
-                "iIoU needs data.classes.instance_sizes and data.classes.categories: this table has not both"
+                "iIoU needs data.classes.instance_sizes: this table says of no class that it has instances"
             )
         self.names, self.sizes, self.ignore_index = list(classes.names), dict(classes.instance_sizes), ignore_index
-        self.of_category = list(classes.categories)
+        self.of_category = list(classes.categories or classes.names)
         self.categories = [
             category
-            for category in dict.fromkeys(self.of_category)
+            for category in dict.fromkeys(classes.categories or ())
             if all(name in self.sizes for name in self._members(category))
         ]
         self._class_of_label = np.full(256, _NO_CLASS, np.int16)

@@ -43,13 +43,10 @@ class CountsBySize(Metric):
         """label_map: predicted classes; labels: true ones; same shape (N, H, W) or (H, W), integers."""
         for prediction, label in split_images(label_map, labels, self.num_classes, self.ignore_index):
             wrong = prediction != label
-            kinds = (
-                (label, find_sizes(label), ~wrong),
-                (label, find_sizes(label), wrong),
-                (prediction, find_sizes(prediction), wrong),
-            )
-            for kind, (classes, sizes, where) in enumerate(kinds):
-                self.counts[:, kind] += self._count(classes[where], sizes[where])
+            sizes, predicted_sizes = find_sizes(label), find_sizes(prediction)
+            counted = ((label, sizes, ~wrong), (label, sizes, wrong), (prediction, predicted_sizes, wrong))
+            for kind, (classes, size_of, where) in enumerate(counted):
+                self.counts[:, kind] += self._count(classes[where], size_of[where])
 
     def compute(self) -> Tensor:
         """The counts so far."""
