@@ -52,9 +52,17 @@ def check_config(config: DictConfig) -> None:
     except OmegaConfBaseException as error:
         raise ConfigError(_first_line(error)) from error
     root = cast("dict[str, Any]", plain)
+    if root["task"]["name"] == "prepare":
+        _leave_classes_open(root["data"])
     faults = [*_check_fields(root, Root, ""), *_check_task(root)]
     if faults:
         raise ConfigError("; ".join(faults))
+
+
+def _leave_classes_open(data: dict[str, Any]) -> None:
+    """task=prepare proposes the classes that nobody has named yet."""
+    if isinstance(classes := data.get("classes"), dict):
+        data["classes"] = {key: value for key, value in classes.items() if value != "???"}
 
 
 def check_fresh(folder: Path) -> None:

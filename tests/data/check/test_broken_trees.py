@@ -24,6 +24,7 @@ from icnet.errors import DataError
 
 CLASSES = ClassTable(["road", "car"], [(128, 64, 128), (0, 0, 142)])
 LABEL_IDS = ClassTable(["road", "car"], [(128, 64, 128), (0, 0, 142)], label_ids=[7, 26], ignored_ids=range(7))
+SMALL_IDS = ClassTable([f"class {i}" for i in range(8)], [(i, i, i) for i in range(8)], range(7, 15), range(7))
 RNG = np.random.default_rng(0)
 
 
@@ -219,6 +220,13 @@ def test_the_same_pixels_in_another_file_are_found_deep_alone(tree: Path) -> Non
 def test_train_ids_where_label_ids_are_expected_are_recognised(tree: Path) -> None:
     lines = found(FolderLayout(tree), LABEL_IDS)
     assert "hold train ids where label ids are expected" in lines[Kind.WRONG_IDS][0]
+
+
+def test_small_label_ids_beside_much_void_are_not_taken_for_train_ids(tree: Path) -> None:
+    for split, names in (("train", "abc"), ("val", "vw")):
+        for name in names:
+            frame(tree, split, name, np.repeat([[0] * 40 + [7] * 24], 40, axis=0))
+    assert set(found(FolderLayout(tree), SMALL_IDS)) == {Kind.ABSENT_CLASS}
 
 
 def test_label_ids_are_not_taken_for_train_ids(tree: Path) -> None:

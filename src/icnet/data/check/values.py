@@ -15,7 +15,7 @@ from icnet.data.images import Pixels
 from icnet.data.labels import IGNORE, ClassTable, pack, unpack
 
 BLENDED = 256  # more colours than this in one label file were not painted by anybody
-_LOOKS_LIKE_TRAIN_IDS = 0.3  # of all pixels would be ignored or unknown if small numbers were label ids
+_LOOKS_LIKE_TRAIN_IDS = 0.3  # of the pixels would be ignored or unknown if small numbers were label ids
 
 
 class Form(Enum):
@@ -93,8 +93,9 @@ def looks_like_train_ids(counts: Mapping[int, int], classes: ClassTable) -> bool
     if classes.label_ids is None or not counts:
         return False
     small = all(value < len(classes) or value == IGNORE for value in counts)
-    idle = sum(count for value, count in counts.items() if value not in classes.ids and value != IGNORE)
-    return small and idle > _LOOKS_LIKE_TRAIN_IDS * sum(counts.values())
+    telling = {value: count for value, count in counts.items() if value not in (0, IGNORE)}  # 0: void, or the first class
+    idle = sum(count for value, count in telling.items() if value not in classes.ids)
+    return small and idle > _LOOKS_LIKE_TRAIN_IDS * sum(telling.values())
 
 
 def fits(total: Mapping[Form, Mapping[int, int]], classes: ClassTable) -> bool:
