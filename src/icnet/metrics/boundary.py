@@ -45,7 +45,7 @@ class BoundaryScores(Metric):
     Boundary F-score (Csurka et al., What is a good evaluation measure for semantic segmentation?, BMVC 2013): harmonic mean
     of the share of the predicted boundary pixels of a class that have a labelled one of that class within the tolerance,
     and the reverse. A boundary pixel has one of another class above, below, left or right of it. The tolerance is `f_share`
-    of the diagonal, rounded up to whole pixels as in the DAVIS code, in Euclidean distance; 0.75 % as Csurka et al. take (18 pixels at
+    of the diagonal, rounded up as in the DAVIS code, in Euclidean distance; 0.75 % as Csurka et al. take (18 pixels at
     1024x2048).
 
     Ignored pixels are cut out of labels and predictions alike. They count as part of every class, so that the line between
