@@ -106,6 +106,7 @@ def test_each_image_gets_its_three_files_where_it_lies_in_the_source(
     assert metrics["time_over_network"] > 1
     assert protocol["checkpoint_sha256"] == sha256(checkpoint)
     assert (protocol["image_sizes"], protocol["exit"], protocol["scales"]) == ([[64, 128]], "sub124", [1.0])
+    assert protocol["written"] == ["labels", "color", "overlay"]
 
 
 def test_only_the_outputs_that_are_asked_for_are_written(predict: Run, frames: Path) -> None:
@@ -157,7 +158,7 @@ def test_what_fails_is_listed_with_its_reason_and_the_rest_is_written(
     write_image(frames / "small.png", np.zeros((31, 200, 3), np.uint8))
     files = [str(path.relative_to(frames)) for path in frames.rglob("*") if path.is_file()]
     (frames / "all.txt").write_text("\n".join([*files, "gone.png"]))
-    with pytest.raises(DataError, match=r"5 of 8 images failed and are listed above.*the other 3 are in .*predictions"):
+    with pytest.raises(DataError, match=r"5 of 8 images failed, listed above.*what was predicted is in .*predictions"):
         predict(frames / "all.txt", "task.outputs=[labels]")
     folder = frames.parent / "run"
     assert len(files_of(folder / "predictions")) == 3
@@ -374,6 +375,15 @@ def test_a_video_that_ends_before_it_says_is_said(
     with caplog.at_level(logging.WARNING):
         predict(video)
     assert "announces 5 frames, 3 can be read" in caplog.text
+
+
+def test_a_video_too_small_for_the_network_is_named(predict: Run, tmp_path: Path) -> None:
+    writer = VideoWriter(tmp_path / "small.mp4", 25.0)
+    writer.write(np.zeros((30, 200, 3), np.uint8))
+    writer.close()
+    with pytest.raises(DataError, match=r"small\.mp4: a frame is 30x200"):
+        predict(tmp_path / "small.mp4")
+    assert not files_of(tmp_path / "run")
 
 
 @pytest.mark.parametrize(

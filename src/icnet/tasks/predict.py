@@ -31,9 +31,7 @@ def predict(cfg: DictConfig) -> None:
     begin = time.monotonic()
     check_task(cfg)
     cv2.setNumThreads(0)  # the images are the parallelism
-    cv2.utils.logging.setLogLevel(
-        cv2.utils.logging.LOG_LEVEL_SILENT
-    )  # OpenCV's own lines about broken files, which name none
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # its lines about broken files name none
     folder = run_folder()
     with interruptible():
         trained = read_trained(cfg)
@@ -76,19 +74,25 @@ def describe_protocol(cfg: DictConfig, trained: Trained, outcome: Outcome) -> di
     return {
         "source": str(cfg.source),
         "failed": outcome.failures,
+        "written": describe_outputs(cfg),
         "image_sizes": [list(size) for size in sorted(set(outcome.sizes))],
-        "exit": trained.exit,
         **describe_trained(trained),
         "classes": trained.classes.to_dict(),
         **describe_machine(trained.predictor.device),
     }
 
 
+def describe_outputs(cfg: DictConfig) -> list[str]:
+    """What was written of each image, or of the video."""
+    if is_video(cfg.source):
+        return [cfg.task.video]
+    return [cfg.task.format] if cfg.task.format else list(cfg.task.outputs)
+
+
 def count_failures(outcome: Outcome, folder: Path, benchmark: str | None) -> str:
     """The line that ends the run."""
-    failed = len(outcome.failures)
+    failed, images = len(outcome.failures), outcome.images
+    others = f"; what was predicted is in {folder}" if images else ""
     incomplete = f"; the submission to {benchmark} is incomplete" if benchmark else ""
-    return (
-        f"{failed} of {failed + outcome.images} images failed and are listed above, in run.log and in results.json; "
-        f"the other {outcome.images} are in {folder}{incomplete}"
-    )
+    listed = "listed above, in run.log and in results.json"
+    return f"{failed} of {failed + images} images failed, {listed}{others}{incomplete}"

@@ -14,7 +14,6 @@ from icnet.data.images import Pixels, read_image
 from icnet.data.pipeline import overlap
 from icnet.data.sources import Picture, find_pictures
 from icnet.errors import DataError, Interrupted
-from icnet.tasks.fit import is_out_of_memory
 from icnet.tasks.trained import Trained
 from icnet.tasks.workload import Outcome
 from icnet.tasks.writers import CityscapesWriter, PictureWriter, Writer
@@ -55,7 +54,7 @@ def predict_images(cfg: DictConfig, trained: Trained, folder: Path) -> Outcome:
     written: dict[str, tuple[int, int]] = {}
 
     def label(frame: Frame) -> Labelled:
-        return Labelled(frame, label_frame(trained, frame, outcome))
+        return Labelled(frame, outcome.label(trained.predictor, frame.pixels, frame.picture.file))
 
     def write(labelled: Labelled) -> None:
         (picture, pixels), label_map = labelled
@@ -108,18 +107,3 @@ def unless_failed(step: Callable[[Before], After]) -> Callable[[Before | Failure
 def read(picture: Picture) -> Frame:
     """Decode an image."""
     return Frame(picture, read_image(picture.file))
-
-
-def label_frame(trained: Trained, frame: Frame, outcome: Outcome) -> Pixels:
-    """The label map of an image; what goes wrong with one of its size is an error of this image."""
-    try:
-        return outcome.label(trained.predictor, frame.pixels)
-    except DataError as error:
-        raise DataError(f"{frame.picture.file}: {error}") from error
-    except RuntimeError as error:
-        if not is_out_of_memory(error):
-            raise
-        height, width = frame.pixels.shape[:2]
-        raise DataError(
-            f"{frame.picture.file} is {height}x{width}: out of memory; give task.size or task.window"
-        ) from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from itertools import repeat, takewhile
+from itertools import repeat
 from pathlib import Path
 from typing import NamedTuple
 
@@ -50,9 +50,12 @@ def predict_video(cfg: DictConfig, trained: Trained, folder: Path) -> Outcome:
             writer.write(draw(seen, trained, view))
             outcome.sizes.append(seen.label_map.shape[:2])
 
+        def see(frame: Pixels) -> Seen:
+            return Seen(frame, outcome.label(trained.predictor, frame, path))
+
         stopped = None
         try:
-            for _ in outcome.follow(overlap(write, see_frames(video, trained, outcome)), video.frames):
+            for _ in outcome.follow(overlap(write, map(see, read_frames(video))), video.frames):
                 pass
         except Interrupted as stop:
             stopped = stop
@@ -66,11 +69,12 @@ def predict_video(cfg: DictConfig, trained: Trained, folder: Path) -> Outcome:
     return outcome
 
 
-def see_frames(video: VideoReader, trained: Trained, outcome: Outcome) -> Iterator[Seen]:
-    """Each frame with its label map; the next frames are decoded meanwhile."""
-    for frame in takewhile(lambda frame: frame is not None, overlap(lambda _: video.read(), repeat(None))):
-        assert frame is not None
-        yield Seen(frame, outcome.label(trained.predictor, frame))
+def read_frames(video: VideoReader) -> Iterator[Pixels]:
+    """The frames of a video; the next ones are decoded while one is used."""
+    for frame in overlap(lambda _: video.read(), repeat(None)):
+        if frame is None:
+            return
+        yield frame
 
 
 def draw(seen: Seen, trained: Trained, view: str) -> Pixels:

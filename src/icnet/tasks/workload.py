@@ -6,13 +6,16 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from icnet.data.images import Pixels
+from icnet.errors import DataError
 from icnet.predict import Predictor
+from icnet.tasks.fit import is_out_of_memory
 
 Result = TypeVar("Result")
 
@@ -36,10 +39,18 @@ class Outcome:
         """How many were predicted and written."""
         return len(self.sizes)
 
-    def label(self, predictor: Predictor, frame: Pixels) -> Pixels:
-        """The label map of a frame; its time is taken down."""
+    def label(self, predictor: Predictor, frame: Pixels, file: Path) -> Pixels:
+        """The label map of a frame of `file`; its time is taken down. DataError where it is too small or too large."""
         begin = time.perf_counter()
-        label_map = predictor(frame)
+        try:
+            label_map = predictor(frame)
+        except DataError as error:
+            raise DataError(f"{file}: {error}") from error
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            size = f"{frame.shape[0]}x{frame.shape[1]}"
+            raise DataError(f"{file} is {size}: out of memory; give task.size or task.window") from error
         self.network_s.append(time.perf_counter() - begin)
         return label_map
 
