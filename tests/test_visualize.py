@@ -11,7 +11,7 @@ from icnet.data.images import read_image
 from icnet.data.labels import IGNORE, ClassTable
 from icnet.errors import DataError
 from icnet.visualize.colors import colorize, overlay
-from icnet.visualize.curves import _smooth, draw_losses, draw_miou
+from icnet.visualize.curves import smooth, draw_losses, draw_miou
 from icnet.visualize.history import History, read_history
 from icnet.visualize.rows import Row, draw_rows, mark_ignored
 from icnet.visualize.scores import draw_class_iou, draw_confusion
@@ -113,10 +113,10 @@ def test_a_cell_that_is_no_number_is_named_with_its_place(tmp_path: Path) -> Non
         read_history(tmp_path / "none.csv")
 
 
-def test_smoothing_is_the_mean_of_neighbours_and_keeps_a_constant() -> None:
-    assert _smooth(np.array([0.0, 3.0, 6.0, 0.0]), 1).tolist() == [1.5, 3.0, 3.0, 3.0]
-    assert _smooth(np.full(5, 2.0), 2).tolist() == [2.0] * 5
-    assert _smooth(np.array([1.0, 9.0]), 0).tolist() == [1.0, 9.0]
+def testsmoothing_is_the_mean_of_neighbours_and_keeps_a_constant() -> None:
+    assert smooth(np.array([0.0, 3.0, 6.0, 0.0]), 1).tolist() == [1.5, 3.0, 3.0, 3.0]
+    assert smooth(np.full(5, 2.0), 2).tolist() == [2.0] * 5
+    assert smooth(np.array([1.0, 9.0]), 0).tolist() == [1.0, 9.0]
 
 
 def test_the_loss_plot_shows_each_stage_in_its_colour(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The pictures of a report: which there are, in which order, and each as part of the page."""
+"""The plots in the folder `figures` that a page has no drawing of its own for."""
 
 from __future__ import annotations
 
@@ -13,57 +13,27 @@ from icnet.report.run import Run
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_END = b"IEND\xaeB`\x82"
+# The page draws these itself, for every width and in the dark
+_DRAWN = {"class_iou", "confusion", "losses", "miou", "rows", "worst", "typical"}
 
 
 class _Caption(NamedTuple):
     title: str
     words: str
-    wide: bool = False  # too fine for a telephone: scrolls sideways there
 
 
-_EXAMPLES = "rows"
 _CAPTIONS = {
-    _EXAMPLES: _Caption(
-        "Examples",
-        "What the camera saw, what people drew, what the network says. "
-        "Striped pixels carry no label and count nowhere.",
-        wide=True,
-    ),
-    "losses": _Caption(
-        "Loss",
-        "Each stage of the cascade has a loss of its own; the network learns from their weighted sum. "
-        "Pale lines are what was logged, strong ones its running mean, points the validation.",
-    ),
-    "miou": _Caption(
-        "Validation", "Mean intersection over union and the share of right pixels in the course of the training."
-    ),
-    "class_iou": _Caption(
-        "Classes, best first", "Intersection over union of each class; the dashed line is their mean."
-    ),
-    "confusion": _Caption(
-        "Confusion",
-        "A row holds all pixels that people gave to one class; its cells say which classes the network saw there. "
-        "Shares below one half of a per cent have no number; shades follow the square root, so that small ones show.",
-        wide=True,
-    ),
     "sweep": _Caption("Swept settings", "Mean intersection over union on the validation images, for each choice."),
 }
 
 
-def examples(run: Run) -> Html:
-    """Image, label and prediction side by side."""
-    return join(_section(path) for path in _ordered(run.folder) if path.stem == _EXAMPLES)
-
-
 def plots(run: Run) -> Html:
-    """The other pictures in the folder `figures`: the known ones in the order above, then any others."""
-    return join(_section(path) for path in _ordered(run.folder) if path.stem != _EXAMPLES)
+    """Each picture under its own heading."""
+    return join(_section(path) for path in _others(run.folder))
 
 
-def _ordered(folder: Path) -> Iterator[Path]:
-    found = {path.stem: path for path in sorted((folder / "figures").glob("*.png"))}
-    yield from (found[name] for name in _CAPTIONS if name in found)
-    yield from (path for name, path in found.items() if name not in _CAPTIONS)
+def _others(folder: Path) -> Iterator[Path]:
+    yield from (path for path in sorted((folder / "figures").glob("*.png")) if path.stem not in _DRAWN)
 
 
 def _section(path: Path) -> Html:
@@ -72,7 +42,7 @@ def _section(path: Path) -> Html:
     width, height = (int.from_bytes(data[at : at + 4], "big") for at in (16, 20))  # the header comes first in every PNG
     source = f"data:image/png;base64,{base64.b64encode(data).decode('ascii')}"
     image = f'<img src="{source}" width="{width}" height="{height}" alt="{text(caption.title)}">'
-    frame = tag("div", image, class_="frame wide" if caption.wide else "frame")
+    frame = tag("div", image, class_="frame")
     words = tag("figcaption", text(caption.words)) if caption.words else ""
     return section(caption.title, tag("figure", frame + words))
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NewType, TypeGuard
 
 Html = NewType("Html", str)
 EMPTY = Html("")
+TIMES = "\N{MULTIPLICATION SIGN}"
 _SPELLED = {"macs": "MACs", "sha256": "SHA-256"}
+_GREY = (150, 156, 164)
 _LONG = 24  # characters; longer words (checksums, paths) may break anywhere
 
 
@@ -19,18 +21,40 @@ def text(value: object) -> Html:
 
 
 def tag(name: str, content: str, /, **attributes: object) -> Html:
-    """`content` is HTML already; attributes get escaped (class_ stands for class)."""
-    written = "".join(f' {key.rstrip("_")}="{text(value)}"' for key, value in attributes.items())
+    """`content` is HTML already; attributes get escaped (class_ stands for class, aria_label for aria-label)."""
+    written = "".join(f' {key.rstrip("_").replace("_", "-")}="{text(value)}"' for key, value in attributes.items())
     return Html(f"<{name}{written}>{content}</{name}>")
+
+
+def paragraph(words: str, **attributes: object) -> Html:
+    """Plain words as a paragraph."""
+    return tag("p", prose(words), **attributes)
+
+
+def prose(words: str) -> Html:
+    """Plain words; a number stays on one line with its per cent sign."""
+    return Html(text(words).replace(" %", "\N{NO-BREAK SPACE}%"))
 
 
 def join(parts: Iterable[str]) -> Html:
     return Html("\n".join(part for part in parts if part))
 
 
-def section(title: str, content: str) -> Html:
-    """A part of the page under its heading; nothing where there is no content."""
-    return tag("section", join([tag("h2", text(title)), content])) if content else EMPTY
+def section(title: str, content: str, *, anchor: str = "") -> Html:
+    """A part of the page under its heading; nothing where there is no content. anchor: what links to it name."""
+    named = {"id": anchor} if anchor else {}
+    return tag("section", join([tag("h2", text(title)), content]), **named) if content else EMPTY
+
+
+def swatch(color: tuple[int, int, int] | None) -> Html:
+    """A small square in the colour of a class; grey where it has none."""
+    return tag("i", "", class_="swatch", style=f"background:{shade(color)}")
+
+
+def shade(color: tuple[int, int, int] | None) -> str:
+    """(red, green, blue) as CSS writes it; grey where there is none."""
+    red, green, blue = color or _GREY
+    return f"rgb({red} {green} {blue})"
 
 
 def table_of(values: Mapping[str, object], head: str = "") -> Html:
@@ -47,6 +71,21 @@ def table_of(values: Mapping[str, object], head: str = "") -> Html:
 def percent(ratio: float) -> str:
     """A ratio in 0..1 as per cent with one decimal, without the sign."""
     return f"{100 * ratio:.1f}"
+
+
+def percent_within(ratio: float, bounds: object) -> str:
+    """56.6 (55.5 to 57.6): per cent, with the bounds of the interval where they are known."""
+    return f"{percent(ratio)} ({say_bounds(bounds)})" if is_interval(bounds) else percent(ratio)
+
+
+def say_bounds(bounds: Sequence[float]) -> str:
+    """55.5 to 57.6."""
+    return f"{percent(bounds[0])} to {percent(bounds[1])}"
+
+
+def is_interval(value: object) -> TypeGuard[Sequence[float]]:
+    """Two finite numbers."""
+    return isinstance(value, list | tuple) and len(value) == 2 and all(is_number(bound) for bound in value)
 
 
 def is_number(value: object) -> TypeGuard[float]:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from icnet.errors import DataError
-from icnet.report.figures import examples, plots
+from icnet.report.classes import categories, classes
+from icnet.report.confusion import confusions
+from icnet.report.curves import curves
+from icnet.report.examples import examples
+from icnet.report.exits import comparison, exits
+from icnet.report.figures import plots
 from icnet.report.frame import fill_frame, write_frame
-from icnet.report.markup import EMPTY, Html, join, section, table_of, tag, text
+from icnet.report.markup import EMPTY, Html, join, section, tag, text
+from icnet.report.places import places
+from icnet.report.protocol import protocol
 from icnet.report.run import Run, read_run
-from icnet.report.scores import cards, classes, further_scores, opening
+from icnet.report.scores import cards, further_scores, opening
 
 
 def write_report(folder: Path) -> Path:
@@ -20,14 +27,22 @@ def write_report(folder: Path) -> Path:
 
 def build_page(run: Run) -> str:
     """The page as one string."""
-    sections = join(part(run) for part in SECTIONS)
-    source = "results.json, metrics.csv and figures/"
-    return fill_frame(run.task, run.name, opening(run), sections, source)
+    filled = {title: content for title, part in SECTIONS.items() if (content := part(run))}
+    body = [section(title, content, anchor=_anchor(title)) for title, content in filled.items()]
+    source = "results.json, metrics.csv, confusion.csv, examples/ and figures/"
+    return fill_frame(
+        run.task, run.name, opening(run), join([cards(run), _contents(filled), *body, plots(run)]), source
+    )
 
 
-def _protocol(run: Run) -> Html:
-    """What makes the numbers comparable; the classes have a table of their own."""
-    return section("Protocol", table_of({key: value for key, value in run.protocol.items() if key != "classes"}))
+def _contents(titles: Mapping[str, Html]) -> Html:
+    """Links to the sections."""
+    links = join(tag("a", text(title), href=f"#{_anchor(title)}") for title in titles)
+    return tag("nav", links, aria_label="Sections") if len(titles) > 1 else EMPTY
+
+
+def _anchor(title: str) -> str:
+    return title.lower().replace(" ", "-")
 
 
 def _configuration(run: Run) -> Html:
@@ -39,16 +54,20 @@ def _configuration(run: Run) -> Html:
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path} cannot be read ({error}): check it, or delete it") from error
     summary = tag("summary", "Show the configuration of this run")
-    return section("Configuration", tag("details", summary + tag("pre", text(words))))
+    return tag("details", summary + tag("pre", text(words)))
 
 
 # In the order of the page. A section is a function of the run that says nothing ("") where it has nothing to say.
-SECTIONS: tuple[Callable[[Run], Html], ...] = (
-    cards,
-    examples,
-    classes,
-    further_scores,
-    plots,
-    _protocol,
-    _configuration,
-)
+SECTIONS: Mapping[str, Callable[[Run], Html]] = {
+    "Comparison": comparison,
+    "Classes": classes,
+    "Confusions": confusions,
+    "Where it fails": places,
+    "Exits": exits,
+    "Training": curves,
+    "Images": examples,
+    "Categories": categories,
+    "Further scores": further_scores,
+    "Protocol": protocol,
+    "Configuration": _configuration,
+}

@@ -32,10 +32,14 @@ class Run:
     def metrics(self) -> Mapping[str, Any]:
         return _mapping(self.results.get("metrics"))
 
+    def nested(self, name: str) -> Mapping[str, Any]:
+        """A mapping among the metrics; empty where there is none of that name."""
+        return _mapping(self.metrics.get(name))
+
     @property
     def iou(self) -> Mapping[str, float | None]:
         """IoU by class, in the order of the data set."""
-        return _mapping(self.metrics.get("iou"))
+        return self.nested("iou")
 
     @property
     def protocol(self) -> Mapping[str, Any]:

@@ -11,12 +11,15 @@ from torch import Tensor
 
 from icnet.data.images import read_image
 from icnet.data.judged import JudgedDataset
+from icnet.data.labels import ClassTable
 from icnet.metrics.confusion import mean_iou
 from icnet.predict import Predictor
+from icnet.report.confusion import write_confusion
 from icnet.training.datamodule import SegmentationDataModule
 from icnet.training.evaluation import Evaluation
 from icnet.training.module import SegmentationModule
 from icnet.visualize.curves import draw_losses, draw_miou
+from icnet.visualize.examples import write_examples
 from icnet.visualize.history import read_history
 from icnet.visualize.rows import Row, draw_rows
 from icnet.visualize.scores import draw_class_iou, draw_confusion
@@ -28,12 +31,16 @@ EXAMPLES = 10  # the worst and the typical frames of an evaluation
 def draw_figures(
     folder: Path, module: SegmentationModule, data: SegmentationDataModule, metrics: Mapping[str, Any], matrix: Tensor
 ) -> None:
-    """Curves, scores per class, confusions and rows of image / label / prediction, as folder/figures/*.png."""
+    """Curves, scores per class, confusions and rows of image / label / prediction, as folder/figures/*.png.
+
+    Beside them what the report draws itself: confusion.csv and examples/.
+    """
     figures = folder / "figures"
     figures.mkdir(exist_ok=True)
-    draw_rows(choose_rows(module, data), data.classes, figures / "rows.png")
-    draw_class_iou(metrics["iou"], data.classes, figures / "class_iou.png")
-    draw_confusion(matrix.cpu().numpy(), data.classes.names, figures / "confusion.png")
+    rows = choose_rows(module, data)
+    draw_rows(rows, data.classes, figures / "rows.png")
+    write_examples(folder, {"spread": rows}, data.classes)
+    _draw_scores(folder, metrics, matrix, data.classes)
     if (folder / "metrics.csv").is_file():
         history = read_history(folder / "metrics.csv")
         draw_losses(history, figures / "losses.png")
@@ -61,23 +68,30 @@ def draw_evaluation(
 ) -> None:
     """Scores per class, confusions, and rows of the worst and of typical frames, as folder/figures/*.png.
 
+    Beside them what the report draws itself: confusion.csv and examples/.
     predictor: None where the frames hold label maps in place of images.
     """
     classes = frames.frames.classes
     figures = folder / "figures"
     figures.mkdir(exist_ok=True)
-    draw_class_iou(metrics["iou"], classes, figures / "class_iou.png")
-    draw_confusion(result.matrix.cpu().numpy(), classes.names, figures / "confusion.png")
-    for name, chosen in choose_examples(result.matrices).items():
-        draw_rows([read_row(frames, i, predictor) for i in chosen], classes, figures / f"{name}.png", errors=True)
+    _draw_scores(folder, metrics, result.matrix, classes)
+    chosen = choose_examples(result.matrices)
+    groups = {name: [read_row(frames, i, predictor) for i in indices] for name, indices in chosen.items() if indices}
+    for name, rows in groups.items():
+        draw_rows(rows, classes, figures / f"{name}.png", errors=True)
+    write_examples(folder, groups, classes)
 
 
 def choose_examples(matrices: Tensor) -> dict[str, list[int]]:
-    """Frames by their own mIoU: the lowest ones, and those nearest to the median."""
+    """Frames by their own mIoU: the lowest ones, and those nearest to the median. No frame is in both.
+
+    Of few frames a third are the worst, so that the typical ones still lie in the middle.
+    """
     scores = np.array([mean_iou(matrix) for matrix in matrices])
     order = [int(i) for i in np.argsort(scores, kind="stable") if scores[i] == scores[i]]
-    middle = max(0, (len(order) - EXAMPLES) // 2)
-    return {"worst": order[:EXAMPLES], "typical": order[middle : middle + EXAMPLES]}
+    count = min(EXAMPLES, max(1, len(order) // 3))
+    middle = max(count, (len(order) - count) // 2)
+    return {"worst": order[:count], "typical": order[middle : middle + count]}
 
 
 def read_row(frames: JudgedDataset, index: int, predictor: Predictor | None) -> Row:
@@ -87,3 +101,10 @@ def read_row(frames: JudgedDataset, index: int, predictor: Predictor | None) -> 
     if predictor is None:
         return Row(read_image(image_file), label, shown, image_file.stem)
     return Row(shown, label, predictor(shown), image_file.stem)
+
+
+def _draw_scores(folder: Path, metrics: Mapping[str, Any], matrix: Tensor, classes: ClassTable) -> None:
+    counts = matrix.cpu().numpy()
+    draw_class_iou(metrics["iou"], classes, folder / "figures" / "class_iou.png")
+    draw_confusion(counts, classes.names, folder / "figures" / "confusion.png")
+    write_confusion(folder, counts, classes.names)

@@ -24,20 +24,20 @@ from icnet.visualize.style import (
 )
 
 Floats = npt.NDArray[np.float64]
-_LOSSES = (
+LOSSES = (
     ("train/loss", "weighted sum", INK),
     ("train/loss_sub4", "sub4 (1/16)", ORANGE),
     ("train/loss_sub24", "sub24 (1/8)", GREEN),
     ("train/loss_sub124", "sub124 (1/4)", BLUE),
 )
-_REACH = 1 / 60  # of the run: how far the smoothed line looks to either side
+REACH = 1 / 60  # of the run: how far the smoothed line looks to either side
 
 
 def draw_losses(history: History, path: Path) -> None:
     """The training loss and that of each stage, raw and smoothed, with the validation loss as points."""
     figure, axes = new_axes(8.6, 4.4, "Loss of each stage")
-    tops = [_draw_loss(axes, history, *loss) for loss in _LOSSES]
-    steps, values = _finite(history, "val/loss")
+    tops = [_draw_loss(axes, history, *loss) for loss in LOSSES]
+    steps, values = finite_series(history, "val/loss")
     if len(steps):
         axes.plot(steps, values, "o", color=VERMILION, markersize=4.5, markeredgecolor="white", markeredgewidth=0.6,
                   label="validation", zorder=4)  # fmt: skip
@@ -54,12 +54,12 @@ def draw_miou(history: History, path: Path) -> None:
     """Validation mIoU and pixel accuracy in per cent, the best mIoU marked."""
     figure, axes = new_axes(8.6, 4.0, "Scores on the validation images, %")
     for name, label, color in (("val/pixel_accuracy", "pixel accuracy", PURPLE), ("val/miou", "mIoU", BLUE)):
-        steps, values = _finite(history, name)
+        steps, values = finite_series(history, name)
         if len(steps):
             axes.plot(steps, 100 * values, "o-", color=color, linewidth=1.8, markersize=3, label=label)
     if axes.lines:
         axes.set_ylim(0, 100)
-        _mark_best(axes, *_finite(history, "val/miou"))
+        _mark_best(axes, *finite_series(history, "val/miou"))
         style_curves(axes, columns=2)
     else:
         say_empty(axes, "no validation yet")
@@ -68,14 +68,14 @@ def draw_miou(history: History, path: Path) -> None:
 
 def _draw_loss(axes: Axes, history: History, name: str, label: str, color: str) -> float:
     """The height that the loss needs."""
-    steps, values = _finite(history, name)
+    steps, values = finite_series(history, name)
     if not len(steps):
         return 0.0
-    smooth = _smooth(values, round(_REACH * len(values)))
+    smoothed = smooth(values, round(REACH * len(values)))
     axes.plot(steps, values, color=color, linewidth=0.7, alpha=0.22)
     marker = "o" if len(values) == 1 else ""  # one point makes no line
-    axes.plot(steps, smooth, color=color, linewidth=1.9, label=label, marker=marker, solid_capstyle="round")
-    return float(smooth.max())
+    axes.plot(steps, smoothed, color=color, linewidth=1.9, label=label, marker=marker, solid_capstyle="round")
+    return float(smoothed.max())
 
 
 def _mark_best(axes: Axes, steps: Sequence[int], values: Floats) -> None:
@@ -92,14 +92,14 @@ def _mark_best(axes: Axes, steps: Sequence[int], values: Floats) -> None:
     )  # fmt: skip
 
 
-def _finite(history: History, name: str) -> tuple[list[int], Floats]:
+def finite_series(history: History, name: str) -> tuple[list[int], Floats]:
     """A series without the values of a run that diverged: infinity has no place in a plot."""
     steps, values = history.series(name)
     kept = [(step, value) for step, value in zip(steps, values, strict=True) if np.isfinite(value)]
     return [step for step, _ in kept], np.array([value for _, value in kept], np.float64)
 
 
-def _smooth(values: Floats, reach: int) -> Floats:
+def smooth(values: Floats, reach: int) -> Floats:
     """The mean of each value and up to `reach` neighbours on either side."""
     sums = np.concatenate([[0.0], values.cumsum()])
     place = np.arange(len(values))
