@@ -16,6 +16,7 @@ import pytest
 import yaml
 from tests.conftest import TINY, compose_run
 
+import icnet
 from icnet.cli import run_task
 from icnet.config import check_config
 from icnet.data.images import read_raw_label, write_image
@@ -137,8 +138,10 @@ def test_an_installed_icnet_writes_beside_the_user_and_not_into_the_package(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    packaged = Path(prepare_propose.icnet.__file__).parent / "conf"
+    packaged = Path(icnet.__file__).parent / "conf"
     monkeypatch.setattr(prepare_propose, "_config_folders", lambda: [packaged])
+    assert prepare_propose.training_command("data=a") == "icnet data=a"
+    (tmp_path / "conf").mkdir()
     assert prepare_propose.training_command("data=a b") == f"icnet --config-dir {tmp_path}/conf 'data=a b'"
 
 

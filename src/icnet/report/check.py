@@ -70,7 +70,8 @@ def _cards(summary: Summary, notes: Mapping[Kind, Sequence[str]]) -> Iterator[Ht
     for split in summary.facts.splits:
         yield card(f"Split {split.name}", f"{split.pairs:,}", "pairs", say_sizes(split))
     yield card("To mend", f"{sum(map(len, summary.grave.values())):,}", "", ", ".join(k.title for k in summary.grave))
-    yield card("Notes", f"{sum(map(len, notes.values())):,}", "", ", ".join(kind.title for kind in notes))
+    if notes:
+        yield card("Notes", f"{sum(map(len, notes.values())):,}", "", ", ".join(kind.title for kind in notes))
     if summary.classes is not None:
         yield card(
             "Classes", str(len(summary.classes)), "", f"{percent(summary.unlabelled)} % of the pixels are ignored"
@@ -84,11 +85,15 @@ def _findings(found: Mapping[Kind, Sequence[str]]) -> Html:
 def _kind(kind: Kind, texts: Sequence[str]) -> Html:
     """The first sentence of a kind, the others folded away."""
     head = tag("p", tag("strong", text(kind.title.capitalize())) + text(f" ({len(texts):,})") + "<br>" + text(texts[0]))
+    return tag("div", join([head, _folded(texts)]))
+
+
+def _folded(texts: Sequence[str]) -> Html:
     if len(texts) == 1:
-        return head
+        return EMPTY
     hidden = len(texts) - _SHOWN
     rest = [*texts[1:_SHOWN], *([f"and {hidden:,} more, in prepare.json"] if hidden > 0 else [])]
-    return join([head, tag("details", tag("summary", text(f"Show the other {len(texts) - 1:,}")) + _bullets(rest))])
+    return tag("details", tag("summary", text(f"Show the other {len(texts) - 1:,}")) + _bullets(rest))
 
 
 def _bullets(lines: Sequence[str]) -> Html:
@@ -108,7 +113,7 @@ def _class_table(summary: Summary) -> Html:
         return EMPTY
     names = [split.name for split in summary.facts.splits]
     top = max((share for row in rows for share in row.shares.values()), default=0.0) or 1.0
-    head = ("Class", "", *(f"{name}, %" for name in names), "Weight: median frequency", "Weight: log")
+    head = ("Class", "", *(f"{name}, %" for name in names), "Weight, median freq.", "Weight, log")
     return _table(head, [_class_row(row, names, top) for row in rows])
 
 

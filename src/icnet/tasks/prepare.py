@@ -23,6 +23,7 @@ from icnet.data.layouts import Layout, ListLayout
 from icnet.errors import ConfigError, DataError
 from icnet.files import writing
 from icnet.report.check import say_reading, write_check
+from icnet.sweep.command import quote
 from icnet.tasks.build import build, run_folder
 from icnet.tasks.prepare_convert import convert_camvid, draw_labels, write_lists, write_packs
 from icnet.tasks.prepare_propose import (
@@ -126,7 +127,7 @@ def examine(cfg: DictConfig, layout: Layout) -> Summary:
         for name in fitting_tables(facts.values):
             facts.findings.append(Finding(Kind.OTHER_CLASSES, f"data/classes={name} gives every value a meaning"))
     classes = classes or propose(facts, layout.root)
-    return Summary(cfg.data.name, str(layout.root), facts, classes, tuple(names(cfg.data.train_split)))
+    return Summary(cfg.data.name, os.path.abspath(layout.root), facts, classes, tuple(names(cfg.data.train_split)))
 
 
 def propose(facts: Facts, root: Path) -> ClassTable | None:
@@ -140,7 +141,7 @@ def propose(facts: Facts, root: Path) -> ClassTable | None:
 
 def write_requested(cfg: DictConfig, layout: Layout, summary: Summary, files: Mapping[Path, str]) -> Iterator[str]:
     """Write the proposal, lists and packs that were asked for, and say how to go on."""
-    root = f"data.root={cfg.data.root}"
+    root = f"data.root={quote(cfg.data.root)}"
     if cfg.task.lists:
         write_lists(layout.root, *build(cfg.data).find_samples())
         command = training_command("data=list", root, f"data/classes={choice_of('data/classes')}")
@@ -155,7 +156,7 @@ def write_requested(cfg: DictConfig, layout: Layout, summary: Summary, files: Ma
     elif files:
         yield "These classes are a proposal: task.save_as=NAME writes it, and data=NAME trains with it"
     else:
-        yield f"Train: {training_command(*given_settings(), *([root] if cfg.task.convert else []))}"
+        yield f"Train: {training_command(*given_settings(), root)}"
 
 
 def write_findings(cfg: DictConfig, summary: Summary, files: Mapping[Path, str], seconds: float) -> None:
@@ -165,7 +166,7 @@ def write_findings(cfg: DictConfig, summary: Summary, files: Mapping[Path, str],
         part.write_text(
             json.dumps(summary.to_dict(), indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8"
         )
-    write_check(folder, summary, {os.path.relpath(path): content for path, content in files.items()})
+    write_check(folder, summary, {str(path): content for path, content in files.items()})
     metrics = {
         "pairs": {split.name: split.pairs for split in summary.facts.splits},
         "to_mend": {kind.title: len(texts) for kind, texts in summary.grave.items()},

@@ -13,7 +13,6 @@ from typing import Any, cast
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-import icnet
 from icnet.data.check.propose import choose_crop, classes_yaml, data_yaml
 from icnet.data.check.summary import Summary
 from icnet.data.check.values import Form, meanings
@@ -22,6 +21,7 @@ from icnet.errors import ConfigError
 from icnet.files import unwritable, writing
 from icnet.tasks.build import build
 
+_PACKAGE = Path(__file__).parents[1]
 _NAME = re.compile(r"[A-Za-z][\w-]*", re.ASCII)
 _KEPT = ("batch_size", "train_split", "val_split", "val_fraction")  # settings of the data that a proposal takes over
 _ANY_NAME = "mine"
@@ -67,16 +67,16 @@ def write_files(files: Mapping[Path, str]) -> None:
 
 
 def training_command(*settings: str) -> str:
-    """The command line that trains with these settings, wherever own configurations are written."""
+    """The command line that trains with these settings; it names the folder of own configurations where there is one."""
     door = ["python", "run.py"] if Path(sys.argv[0]).name == "run.py" else ["icnet"]
-    folder = _own_folder()
-    return shlex.join([*door, *(["--config-dir", str(folder)] if folder != _main_folder() else []), *settings])
+    main, own = _config_folders()[0], _own_folder()
+    return shlex.join([*door, *(["--config-dir", str(own)] if own != main and own.is_dir() else []), *settings])
 
 
 def given_settings() -> list[str]:
-    """What the command line says about anything but this task."""
+    """What the command line says about anything but this task and the place of the data."""
     given: list[str] = list(HydraConfig.get().overrides.task)
-    return [setting for setting in given if not setting.startswith(("task=", "task.", "+task."))]
+    return [setting for setting in given if not setting.startswith(("task=", "task.", "data.root="))]
 
 
 def choice_of(group: str) -> str | None:
@@ -116,11 +116,7 @@ def _own_folder() -> Path:
     An installed icnet keeps its configuration inside the package, which an update replaces: then ./conf.
     """
     *_, last = _config_folders()
-    return Path("conf").absolute() if last.is_relative_to(Path(icnet.__file__).parent) else last
-
-
-def _main_folder() -> Path:
-    return _config_folders()[0]
+    return Path("conf").absolute() if last.is_relative_to(_PACKAGE) else last
 
 
 def _config_folders() -> list[Path]:

@@ -131,6 +131,15 @@ BROKEN: dict[str, tuple[Callable[[Path], object], Kind, str]] = {
         Kind.BROKEN,
         "images/train/b.png is not a readable image",
     ),
+    "link to nowhere": (
+        lambda r: (
+            (r / "images/train/x.png").symlink_to(r / "gone.png")
+            or frame(r, "elsewhere", "x")
+            or (r / "labels/elsewhere/x.png").rename(r / "labels/train/x.png")
+        ),
+        Kind.BROKEN,
+        "images/train/x.png cannot be read (No such file or directory)",
+    ),
     "empty split": (
         lambda r: [p.unlink() for p in (r / "images/val").iterdir()],
         Kind.NO_SPLIT,

@@ -78,7 +78,8 @@ def check_data(
         for done, ((split, _, _), frame) in enumerate(zip(jobs, frames, strict=True), 1):
             _add(split, frame)
             findings += frame.findings
-            places.append(Place(split.name, frame.sample.image, frame.digest))
+            if frame.size is not None:
+                places.append(Place(split.name, frame.sample.image, frame.digest))
             if progress is not None:
                 progress(done, len(jobs))
     findings += find_duplicates(places)

@@ -93,7 +93,8 @@ def looks_like_train_ids(counts: Mapping[int, int], classes: ClassTable) -> bool
     if classes.label_ids is None or not counts:
         return False
     small = all(value < len(classes) or value == IGNORE for value in counts)
-    telling = {value: count for value, count in counts.items() if value not in (0, IGNORE)}  # 0: void, or the first class
+    # 0 tells nothing: it is void, or the first class
+    telling = {value: count for value, count in counts.items() if value not in (0, IGNORE)}
     idle = sum(count for value, count in telling.items() if value not in classes.ids)
     return small and idle > _LOOKS_LIKE_TRAIN_IDS * sum(telling.values())
 
