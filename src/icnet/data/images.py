@@ -43,8 +43,8 @@ def read_size(path: Path) -> tuple[int, int]:
             end = _ENDS.get(image.format or "", b"")
             if end not in file.read():
                 image.load()  # data may follow the end of a JPEG: only reading it tells
-    except FileNotFoundError:
-        raise DataError(f"{path} cannot be read: there is no such file") from None
+    except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
+        raise _unreadable(path, error) from error
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise _broken(path) from error
     return (width, height) if turned else (height, width)
@@ -124,7 +124,7 @@ def _bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise DataError(f"{path} cannot be read ({error.strerror}): check the path and its permissions") from error
+        raise _unreadable(path, error) from error
 
 
 def _decode(path: Path, data: bytes, flags: int) -> Pixels:
@@ -137,6 +137,10 @@ def _decode(path: Path, data: bytes, flags: int) -> Pixels:
     if pixels is None:
         raise _broken(path)
     return pixels  # type: ignore[return-value]
+
+
+def _unreadable(path: Path, error: OSError) -> DataError:
+    return DataError(f"{path} cannot be read ({error.strerror}): check the path and its permissions")
 
 
 def _broken(path: Path) -> DataError:
