@@ -25,6 +25,7 @@ TASKS = {
     "evaluate": "icnet.tasks.evaluate:evaluate",
     "predict": "icnet.tasks.predict:predict",
     "prepare": "icnet.tasks.prepare:prepare",
+    "benchmark": "icnet.tasks.benchmark:benchmark",
 }
 _UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 

@@ -65,6 +65,18 @@ class PrepareTask:
 
 
 @dataclass
+class BenchmarkTask:
+    """task=benchmark; each key is explained in conf/task."""
+
+    name: str
+    what: str
+    frames: int
+    samples: int
+    scale: Any
+    generated: Any
+
+
+@dataclass
 class Model:
     """The network, beside its backbone."""
 
@@ -111,4 +123,5 @@ TASKS: dict[str, type] = {
     "evaluate": EvaluateTask,
     "predict": PredictTask,
     "prepare": PrepareTask,
+    "benchmark": BenchmarkTask,
 }

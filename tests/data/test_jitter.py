@@ -7,10 +7,30 @@ import albumentations
 import numpy as np
 import pytest
 
-from icnet.data.jitter import LUMA, ColorJitter, change_contrast, turn_hue
+from icnet.data.jitter import LUMA, ColorJitter
+from icnet.data.jitter import change_contrast as change_contrast_here
+from icnet.data.jitter import turn_hue as turn_hue_here
 
 Array = np.ndarray[Any, np.dtype[Any]]
 IN_ORDER = [0, 1, 2, 3]  # of albumentations' steps: brightness, contrast, saturation, hue
+
+
+def change_contrast(image: Array, brightness: float, contrast: float, saturation: float) -> Array:
+    out = image.copy()
+    change_contrast_here(out, brightness, contrast, saturation)
+    return out
+
+
+def turn_hue(image: Array, turn: float) -> Array:
+    out = image.copy()
+    turn_hue_here(out, turn)
+    return out
+
+
+def jittered(image: Array, jitter: ColorJitter, seed: int) -> Array:
+    out = image.copy()
+    jitter(out, np.random.default_rng(seed))
+    return out
 
 
 def muted() -> Array:
@@ -79,40 +99,34 @@ def test_no_turn_and_factors_of_1_change_next_to_nothing() -> None:
 
 
 def test_the_factors_are_uniform_in_their_ranges() -> None:
-    """Grey stays grey, so that one pixel tells the brightness: 100 * u with u in 0.6..1.4, whose mean deviates by 0.0023."""
+    """Grey stays grey, so that one pixel tells the brightness: 100 * u with u in 0.6..1.4."""
     jitter, grey = ColorJitter(brightness=0.4), np.full((1, 1, 3), 100, np.uint8)
-    rng = np.random.default_rng(0)
-    drawn = np.array([jitter(grey, rng)[0, 0, 0] for _ in range(10_000)])
+    drawn = np.array([jittered(grey, jitter, seed)[0, 0, 0] for seed in range(4000)])
     assert 60 <= drawn.min() < 61
     assert 139 < drawn.max() <= 140
-    assert drawn.mean() == pytest.approx(100, abs=0.8)
-    assert np.histogram(drawn, 8, (60, 140))[0] == pytest.approx([1250] * 8, abs=130)
+    assert drawn.mean() == pytest.approx(100, abs=1.2)
+    assert np.histogram(drawn, 8, (60, 140))[0] == pytest.approx([500] * 8, abs=80)
 
 
 def test_a_range_wider_than_1_never_takes_a_negative_factor() -> None:
     jitter, grey = ColorJitter(brightness=3), np.full((1, 1, 3), 60, np.uint8)
-    drawn = [int(jitter(grey, np.random.default_rng(seed))[0, 0, 0]) for seed in range(300)]
+    drawn = [int(jittered(grey, jitter, seed)[0, 0, 0]) for seed in range(300)]
     assert min(drawn) >= 0
     assert sum(d == 0 for d in drawn) < 5  # of 0..4, not of -2..4
 
 
 def test_hues_turn_both_ways() -> None:
     jitter, red = ColorJitter(hue=0.1), np.array([[[200, 0, 0]]], np.uint8)
-    turned = [jitter(red, np.random.default_rng(seed))[0, 0].tolist() for seed in range(100)]
+    turned = [jittered(red, jitter, seed)[0, 0].tolist() for seed in range(100)]
     towards_yellow, towards_pink = (sum(pixel[channel] > 20 for pixel in turned) for channel in (1, 2))
     assert min(towards_yellow, towards_pink) > 25
 
 
-def test_without_ranges_the_image_is_handed_through_and_nothing_is_drawn() -> None:
+def test_without_ranges_nothing_changes_and_nothing_is_drawn() -> None:
     rng, image = np.random.default_rng(0), colours()
-    assert ColorJitter()(image, rng) is image
-    assert rng.random() == np.random.default_rng(0).random()
-
-
-def test_the_image_that_comes_in_is_left_as_it_was() -> None:
-    image = colours()
-    ColorJitter(0.3, 0.3, 0.3, 0.1)(image, np.random.default_rng(0))
+    ColorJitter()(image, rng)
     assert np.array_equal(image, colours())
+    assert rng.random() == np.random.default_rng(0).random()
 
 
 def test_grey_keeps_its_mean_under_contrast_and_saturation() -> None:

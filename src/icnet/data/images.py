@@ -27,8 +27,7 @@ IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".p
 
 def read_image(path: Path) -> Pixels:
     """(H, W, 3) uint8, red first."""
-    image = _decode(path, _bytes(path), cv2.IMREAD_COLOR)
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)  # type: ignore[return-value]
+    return _decode(path, _bytes(path), cv2.IMREAD_COLOR_RGB)
 
 
 def read_size(path: Path) -> tuple[int, int]:

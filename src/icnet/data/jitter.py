@@ -12,6 +12,7 @@ from icnet.data.images import Pixels
 from icnet.errors import ConfigError
 
 LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601: grey of (red, green, blue), OpenCV's and Pillow's
+_BAND = 32  # rows that are worked on at once: they stay in the cache
 _STEPS = 180  # of a full circle, in OpenCV's HSV of 8 bits
 
 
@@ -35,28 +36,29 @@ class ColorJitter:
         self.factors = (brightness, contrast, saturation)
         self.hue = hue
 
-    def __call__(self, image: Pixels, rng: np.random.Generator) -> Pixels:
-        """image: (H, W, 3), red first; what comes out is a new array, or the image itself where there is nothing to do."""
+    def __call__(self, image: Pixels, rng: np.random.Generator) -> None:
+        """Change an image (H, W, 3), red first, where it lies."""
         if max(self.factors) > 0:
-            image = change_contrast(image, *(rng.uniform(max(0.0, 1 - x), 1 + x) for x in self.factors))
+            change_contrast(image, *(rng.uniform(max(0.0, 1 - x), 1 + x) for x in self.factors))
         if self.hue > 0:
-            image = turn_hue(image, rng.uniform(-self.hue, self.hue))
-        return image
+            turn_hue(image, rng.uniform(-self.hue, self.hue))
 
 
-def change_contrast(image: Pixels, brightness: float, contrast: float, saturation: float) -> Pixels:
+def change_contrast(image: Pixels, brightness: float, contrast: float, saturation: float) -> None:
     """Scale the brightness, the distance from the image's mean grey, and the distance from each pixel's own grey."""
     scale = brightness * contrast
     grey = float(LUMA @ cv2.mean(image)[:3])
     matrix: npt.NDArray[np.float32] = np.empty((3, 4), np.float32)
     matrix[:, :3] = scale * (saturation * np.eye(3) + (1 - saturation) * LUMA)
     matrix[:, 3] = brightness * (1 - contrast) * grey
-    return cv2.transform(image, matrix)  # type: ignore[return-value]
+    cv2.transform(image, matrix, dst=image)
 
 
-def turn_hue(image: Pixels, turn: float) -> Pixels:
+def turn_hue(image: Pixels, turn: float) -> None:
     """turn: in full circles; from red (0) by way of green (1/3) and blue (2/3)."""
-    hsv = cv2.cvtColor(image, cv2.COLOR_RGB2HSV)
-    hues = (np.arange(256) + round(_STEPS * turn)) % _STEPS
-    cv2.insertChannel(cv2.LUT(cv2.extractChannel(hsv, 0), hues.astype(np.uint8)), hsv, 0)
-    return cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB)  # type: ignore[return-value]
+    hues = ((np.arange(256) + round(_STEPS * turn)) % _STEPS).astype(np.uint8)
+    for top in range(0, len(image), _BAND):
+        band = image[top : top + _BAND]
+        hsv = cv2.cvtColor(band, cv2.COLOR_RGB2HSV)
+        cv2.insertChannel(cv2.LUT(cv2.extractChannel(hsv, 0), hues), hsv, 0)
+        cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB, dst=band)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -139,15 +140,15 @@ class ClassTable:
         Raises DataError when a value belongs to no class and is not among the ignored ones.
         """
         table = self._is_train_id if train_ids else self._train_id_of
-        translated = table[label]
-        if (translated == _UNKNOWN).any():
-            found = _count(label[translated == _UNKNOWN])
+        unknown = cv2.LUT(label, (table == _UNKNOWN).astype(np.uint8))
+        if cv2.countNonZero(unknown):
+            found = _count(label[unknown != 0])
             known = [*range(len(self))] if train_ids else [*self.ids, *self.ignored_ids]
             raise DataError(
                 f"{source} has label {found}, which no class has (known: {_ranges(known)}, and 255 to ignore): "
                 "choose the data YAML that fits the files, or name the value in data.classes.ignored_ids"
             )
-        return translated.astype(np.uint8)
+        return cv2.LUT(label, table.astype(np.uint8))  # type: ignore[return-value]
 
     @cached_property
     def _train_id_of_color(self) -> npt.NDArray[np.int16]:

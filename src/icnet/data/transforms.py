@@ -58,7 +58,8 @@ class Augment:
         rng = np.random.default_rng(list(key))
         crop, labels = self.scale_crop(image, label, rng)
         self.flip(crop, labels, rng)
-        return self.jitter(crop, rng), labels
+        self.jitter(crop, rng)
+        return crop, labels
 
     def flip(self, image: Pixels, label: Pixels, rng: np.random.Generator) -> None:
         """Mirror a crop where it lies, or not. The draw is the one that albumentations makes with this seed: runs repeat."""

@@ -59,7 +59,8 @@ def naming_deaths(*boards: Board) -> Iterator[None]:
     try:
         yield
     except (RuntimeError, ConnectionError, EOFError) as error:
-        handler = signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # torch's would raise once more, wherever we are by then
+        # torch's handler would raise once more, wherever we are by then
+        handler = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         dead = find_dead(error, boards)
         if not dead:
             signal.signal(signal.SIGCHLD, handler)
