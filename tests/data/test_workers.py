@@ -76,7 +76,7 @@ def read_to_death(root: Path, workers: int, said: Path) -> None:
     data = Deadly(FolderLayout(root).samples("train"), CLASSES)
     loader = DataLoader(data, num_workers=workers, worker_init_fn=init_worker, multiprocessing_context="fork")
     try:
-        with naming_deaths(frames(root).board, data.board):
+        with naming_deaths(lambda: [frames(root).board, data.board]):
             list(loader)
     except DataError as error:
         said.write_text(str(error))
@@ -94,17 +94,17 @@ def read_to_death(root: Path, workers: int, said: Path) -> None:
 def test_each_way_torch_says_that_a_worker_died_is_understood(torchs: str, read: str) -> None:
     board = Board([Path("a.png"), Path("b/c.png")])
     board.rows[0], board.rows[2] = torch.tensor([11, 0]), torch.tensor([13, 1])
-    with pytest.raises(DataError, match=f"while it read {read}"), naming_deaths(board):
+    with pytest.raises(DataError, match=f"while it read {read}"), naming_deaths(lambda: [board]):
         raise RuntimeError(torchs)
 
 
 def test_a_connection_that_broke_while_all_workers_live_is_no_death() -> None:
-    with pytest.raises(ConnectionResetError), naming_deaths(Board([Path("a.png")])):
+    with pytest.raises(ConnectionResetError), naming_deaths(lambda: [Board([Path("a.png")])]):
         raise ConnectionResetError
 
 
 def test_other_errors_pass() -> None:
-    with pytest.raises(RuntimeError, match="out of memory"), naming_deaths(Board([])):
+    with pytest.raises(RuntimeError, match="out of memory"), naming_deaths(lambda: [Board([])]):
         raise RuntimeError("CUDA error: out of memory")
 
 

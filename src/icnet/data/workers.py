@@ -7,7 +7,7 @@ import os
 import re
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -54,13 +54,17 @@ class Board:
 
 
 @contextmanager
-def naming_deaths(*boards: Board) -> Iterator[None]:
-    """Around what uses loaders: turn what torch says of a worker that died into one error that names its sample."""
+def naming_deaths(find_boards: Callable[[], Sequence[Board]]) -> Iterator[None]:
+    """Around what uses loaders: turn what torch says of a worker that died into one error that names its sample.
+
+    find_boards: asked then, as data sets may be made anew before they are read.
+    """
     try:
         yield
     except (RuntimeError, ConnectionError, EOFError) as error:
         # torch's handler would raise once more, wherever we are by then
         handler = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        boards = find_boards()
         dead = find_dead(error, boards)
         if not dead:
             signal.signal(signal.SIGCHLD, handler)

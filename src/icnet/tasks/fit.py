@@ -94,7 +94,7 @@ def fit(cfg: DictConfig, trainer: pl.Trainer, module: pl.LightningModule, data: 
     last = Path(str(cfg.task.resume or "")) / "checkpoints" / "last.ckpt"
     resumed = str(last) if cfg.task.resume and last.is_file() else None
     try:
-        with naming_deaths(data.train_set.board, data.val_set.board):
+        with naming_deaths(lambda: (data.train_set.board, data.val_set.board)):
             trainer.fit(module, datamodule=data, ckpt_path=resumed, weights_only=True)
     except RuntimeError as error:
         if not is_out_of_memory(error):
