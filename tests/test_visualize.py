@@ -11,9 +11,9 @@ from icnet.data.images import read_image
 from icnet.data.labels import IGNORE, ClassTable
 from icnet.errors import DataError
 from icnet.visualize.colors import colorize, overlay
-from icnet.visualize.curves import smooth, draw_losses, draw_miou
+from icnet.visualize.curves import draw_losses, draw_miou, smooth
 from icnet.visualize.history import History, read_history
-from icnet.visualize.rows import Row, draw_rows, mark_ignored
+from icnet.visualize.rows import Row, draw_rows, mark_errors, mark_ignored
 from icnet.visualize.scores import draw_class_iou, draw_confusion
 
 CLASSES = ClassTable(("road", "car", "sky"), ((128, 64, 128), (0, 0, 142), (70, 130, 180)))
@@ -158,3 +158,19 @@ def test_a_confusion_matrix_with_a_class_that_was_never_labelled_draws_without_a
     draw_confusion([[90, 10, 0], [5, 95, 0], [0, 0, 0]], CLASSES.names, tmp_path / "confusion.png")
     picture = drawn(tmp_path / "confusion.png")
     assert has_color(picture, (243, 245, 247))  # the row that says so
+
+
+def test_a_fourth_column_shows_wrong_pixels_in_red_and_leaves_ignored_ones_out(tmp_path: Path) -> None:
+    label, prediction = np.zeros((60, 120), np.uint8), np.zeros((60, 120), np.uint8)
+    prediction[:, 60:] = 1
+    label[30:] = IGNORE
+    row = Row(np.full((60, 120, 3), 200, np.uint8), label, prediction, "one")
+    assert (mark_errors(row)[:30, 60:] == (214, 39, 40)).all()
+    assert not has_color(mark_errors(row)[30:], (214, 39, 40))
+    draw_rows([row], CLASSES, tmp_path / "rows.png", errors=True)
+    picture = read_image(tmp_path / "rows.png")
+    quarter = picture.shape[1] // 4
+    shown = [
+        has_color(picture[: picture.shape[0] // 2, i * quarter : (i + 1) * quarter], (214, 39, 40)) for i in range(4)
+    ]
+    assert shown == [False, False, False, True]

@@ -87,14 +87,14 @@ def test_the_exits_have_score_time_and_work_and_are_compared() -> None:
 def test_the_classes_come_best_first_and_the_absent_ones_last() -> None:
     metrics = {"iou": {"car": 0.4, "sky": None, "road": 0.9}, "boundary": {"iou_of": {"car": 0.2, "road": 0.3}}}
     words = words_of(classes(run_of(metrics)))
-    assert "road 90.0 30.0 car 40.0 20.0 sky absent neither labelled nor predicted none" in words
+    assert "road 90.0 30.0 car 40.0 20.0 sky absent neither labelled nor predicted \N{EN DASH}" in words
     assert "Boundary IoU, %" in words
     assert "Boundary F" not in words
 
 
 def test_categories_and_instances_are_shown_where_the_data_has_them() -> None:
     metrics = {"category_iou": {"flat": 0.9, "vehicle": 0.5}, "category_iiou_of": {"vehicle": 0.3}, "iiou": 0.25}
-    assert "flat 90.0 none vehicle 50.0 30.0" in words_of(categories(run_of(metrics)))
+    assert "flat 90.0 \N{EN DASH} vehicle 50.0 30.0" in words_of(categories(run_of(metrics)))
     assert "iIoU 25.0 % IoU in which each object weighs the same" in words_of(further_scores(run_of(metrics)))
     assert categories(run_of({})) == ""
 

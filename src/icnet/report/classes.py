@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from icnet.report.markup import EMPTY, Html, is_number, join, percent, shade, swatch, tag, text
+from icnet.report.markup import EMPTY, Html, is_number, join, paragraph, percent, shade, swatch, tag, text
 from icnet.report.run import Run
 
 _Scores = Mapping[str, float | None]
@@ -26,7 +26,12 @@ def classes(run: Run) -> Html:
         Column("Boundary F", boundary.get("f_score_of") or {}),
         Column("iIoU", run.nested("iiou_of")),
     ]
-    return score_table("Class", run.iou, columns, run.colors)
+    table = score_table("Class", run.iou, columns, run.colors)
+    if not (table and boundary):
+        return table
+    words = "Boundary IoU and boundary F judge the outlines alone"
+    words += "; iIoU lets each object weigh the same, however large it is" if run.nested("iiou_of") else ""
+    return Html(table + paragraph(f"{words}. The section Further scores says how.", class_="quiet"))
 
 
 def categories(run: Run) -> Html:
@@ -75,7 +80,7 @@ def _hidden() -> Html:
 
 
 def _show(score: Any) -> Html:
-    return text(percent(score)) if is_number(score) else tag("span", "none", class_="quiet")
+    return text(percent(score)) if is_number(score) else tag("span", "\N{EN DASH}", class_="quiet")
 
 
 def _or_less(score: float | None) -> float:
