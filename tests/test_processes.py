@@ -75,7 +75,7 @@ def test_slurm_s_environment_makes_its_tasks_one_run(tmp_path: Path, streets: Pa
     tasks = []
     for task in range(2):
         slurm = {"NTASKS": 2, "NTASKS_PER_NODE": devices, "NNODES": nodes, "PROCID": task, "LOCALID": task % devices,
-                 "NODEID": task // devices, "JOB_ID": 14800 + nodes, "JOB_NAME": "train", "NODELIST": "127.0.0.1"}  # fmt: skip
+                 "NODEID": task // devices, "JOB_ID": 14800 + nodes, "JOB_NAME": "t", "NODELIST": "127.0.0.1"}  # fmt: skip
         environment = {**ENVIRONMENT, **{f"SLURM_{key}": str(value) for key, value in slurm.items()}}
         tasks.append(subprocess.Popen(command, env=environment, cwd=tmp_path, stderr=subprocess.PIPE, text=True))
     said = [task.communicate(timeout=240)[1] for task in tasks]

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from icnet.errors import ConfigError, DataError
-from icnet.model.icnet import SMALLEST_INFERENCE
+from icnet.model.icnet import SMALLEST_INFERENCE, EarlyExit, ICNet
+from icnet.model.label_map import to_label_map
 from icnet.model.layers import Resize, size_of
 from icnet.model.preprocess import Normalize
 from icnet.weights import load_checkpoint, read_checkpoint
@@ -88,8 +89,12 @@ class Predictor:
         """frames (N, H, W, 3) uint8, red first, on the device of the network -> (N, H, W) uint8 train ids."""
         with torch.autocast(frames.device.type, self.autocast, enabled=self.autocast is not None):
             images = self.normalize(frames)
-            scores = self._score(images) if self.scheme == Scheme() else self._average(images)
-        return scores.argmax(dim=1).to(torch.uint8)
+            if self.scheme == Scheme() and isinstance(self.net, ICNet | EarlyExit):
+                _check_size(images)
+                scores = self.net.coarse(images)
+            else:
+                scores = self._average(images)
+        return to_label_map(scores, size_of(images), self.resize)
 
     def _average(self, images: Tensor) -> Tensor:
         """Scores summed over all views, at the size of the images."""
@@ -118,12 +123,16 @@ class Predictor:
 
     def _score(self, images: Tensor) -> Tensor:
         """Class probabilities where several are averaged; logits, which have the same maximum, where one decides."""
-        height, width = size_of(images)
-        if min(height, width) < SMALLEST_INFERENCE:
-            raise DataError(f"a frame is {height}x{width} where the network reads it: ICNet needs at least 32x32")
+        _check_size(images)
         logits: Tensor = self.net(images)
         several = self.scheme.window is not None or self.scheme.flip or len(self.scheme.scales) > 1
         return logits.float().softmax(dim=1) if several else logits
+
+
+def _check_size(images: Tensor) -> None:
+    height, width = size_of(images)
+    if min(height, width) < SMALLEST_INFERENCE:
+        raise DataError(f"a frame is {height}x{width} where the network reads it: ICNet needs at least 32x32")
 
 
 def _is_size(size: object) -> bool:

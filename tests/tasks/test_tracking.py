@@ -3,23 +3,10 @@
 from __future__ import annotations
 
 import base64
-import bisect
-import contextlib
 import csv
 import hashlib
-import http.server
 import json
 import logging
-import os
-import select
-import signal
-import socket
-import subprocess
-import sys
-import threading
-import time
-from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,11 +16,8 @@ import pytest
 import torch
 import wandb
 from omegaconf import OmegaConf
-from pytorch_lightning.utilities import rank_zero_only
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tests.conftest import TINY, Run, compose_run
-from tests.kill_and_resume import SETTINGS as SMALL
-from tests.kill_and_resume import start, wait_for_first_row
 from tests.tasks.wandb_file import RunFile, run_files
 
 from icnet.cli import run_task
@@ -43,45 +27,16 @@ from icnet.data.images import read_image
 from icnet.data.labels import IGNORE, ClassTable
 from icnet.data.layouts import CityscapesLayout
 from icnet.predict import Predictor
-from icnet.tasks import tracking
 from icnet.tasks.tensorboard import TensorBoardTracker
-from icnet.tasks.tracking import WandbTracker
-from icnet.tasks.wandb_file import read_records
 from icnet.training.checkpoint import Checkpoints
-from icnet.training.metrics_file import read_rows, write_rows
-from icnet.training.tracking import Outcome, shrink, spread
+from icnet.training.metrics_file import read_rows
+from icnet.training.tracking import shrink, spread
 from icnet.visualize.rows import Row
 
-pytestmark = pytest.mark.xdist_group("tracking")
+pytestmark = [pytest.mark.xdist_group("tracking"), pytest.mark.usefixtures("nobody")]
 
-CLOSED = "http://127.0.0.1:9"  # nobody listens there
-KEY = "0" * 40
 SETTINGS = ("logger=[csv,wandb,tensorboard]", "trainer.max_steps=4", "trainer.val_check_interval=2")
 STAGES = ("train/loss", "train/loss_sub4", "train/loss_sub24", "train/loss_sub124")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def nobody(tmp_path_factory: pytest.TempPathFactory) -> Iterator[pytest.MonkeyPatch]:
-    """A user without a key, whose every question to W&B would be refused."""
-    home = tmp_path_factory.mktemp("home")
-    with pytest.MonkeyPatch.context() as patch:
-        for name in [n for n in os.environ if n.startswith("WANDB_")]:
-            patch.delenv(name)
-        patch.setenv("HOME", str(home))
-        patch.setenv("NETRC", str(home / "netrc"))
-        patch.setenv("WANDB_BASE_URL", CLOSED)
-        wandb.teardown()
-        yield patch
-    wandb.teardown()
-
-
-@pytest.fixture
-def fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
-    """W&B reads the environment once a process: make it read again, now and afterwards."""
-    wandb.teardown()
-    yield monkeypatch
-    with contextlib.suppress(OSError):
-        wandb.teardown()
 
 
 class Tracked(NamedTuple):
@@ -106,7 +61,7 @@ class Tracked(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def tracked(tmp_path_factory: pytest.TempPathFactory, streets: Path) -> Tracked:
+def tracked(tmp_path_factory: pytest.TempPathFactory, streets: Path, nobody: None) -> Tracked:
     folder = tmp_path_factory.mktemp("tracked") / "run"
     said: list[str] = []
     handler = logging.Handler()
@@ -306,282 +261,6 @@ def test_a_run_goes_on_when_wandb_fails_at_its_start(
     assert [r.getMessage() for r in caplog.records if r.levelname == "WARNING" and "W&B" in r.getMessage()] == [
         "W&B: the start failed (out of order). Training goes on without; metrics.csv has all values"
     ]
-
-
-def made(folder: Path, **settings: Any) -> WandbTracker:
-    folder.mkdir(exist_ok=True)
-    return WandbTracker(folder, {"seed": 1}, "icnet", **settings)
-
-
-def test_a_wandb_that_dies_is_one_warning(
-    fresh: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    tracker = made(tmp_path)
-    tracker.log_metrics({"train/loss": 1.0}, 0)
-    children = subprocess.run(["pgrep", "-P", str(os.getpid()), "wandb-core"], capture_output=True, text=True)
-    for child in children.stdout.split():
-        os.kill(int(child), signal.SIGKILL)
-    time.sleep(0.2)
-    for step in range(1, 4):
-        tracker.log_metrics({"train/loss": 1.0}, step)
-    tracker.close(0)
-    assert children.stdout
-    assert len([record for record in caplog.records if record.levelname == "WARNING"]) == 1
-
-
-def test_a_value_that_the_file_of_an_earlier_process_has_is_not_logged_again(tmp_path: Path) -> None:
-    stopped = made(tmp_path)
-    for done in (1, 2):
-        stopped.log_metrics({"train/loss": 1.0}, done - 1)
-    stopped.close(1)  # in the middle of the validation after step 2
-    resumed = made(tmp_path)
-    for done in (2, 3):
-        resumed.log_metrics({"train/loss": 1.0}, done - 1)
-        resumed.log_metrics({"val/miou": 0.5}, done - 1)
-    resumed.close(0)
-    first, second = run_files(tmp_path)
-    assert [names_of(first, step) for step in first.rows] == [{"train/loss"}, {"train/loss"}]
-    assert {step: names_of(second, step) for step in second.rows} == {2: {"val/miou"}, 3: {"train/loss", "val/miou"}}
-
-
-@pytest.mark.parametrize("kept", [0, 1, 2, 3])
-def test_what_a_kill_kept_from_the_file_is_filled_in_from_metrics_csv(tmp_path: Path, kept: int) -> None:
-    killed = made(tmp_path)
-    for done in (1, 2, 3, 4):
-        killed.log_metrics({"train/loss": float(done)}, done - 1)
-    killed.close(0)
-    run_files(tmp_path)
-    cut_after(next(tmp_path.glob("wandb/*/*.wandb")), rows=kept)
-    write_rows(tmp_path / "metrics.csv", {done: {"train/loss": float(done)} for done in (1, 2, 3, 4)})
-    resumed = made(tmp_path)
-    resumed.go_on(2)
-    for done in (3, 4, 5):
-        resumed.log_metrics({"train/loss": float(done)}, done - 1)
-    resumed.close(0)
-    first, second = run_files(tmp_path)
-    assert list(first.rows) == [1, 2, 3][:kept]
-    assert [(step, row["train/loss"]) for step, row in (first.rows | second.rows).items()] == [
-        (1, 1.0), (2, 2.0), (3, 3.0), (4, 4.0), (5, 5.0)
-    ]  # fmt: skip
-    assert not first.rows.keys() & second.rows.keys()
-
-
-def cut_after(path: Path, rows: int) -> None:
-    """Cut a file of W&B's in the middle of the record that follows this many logged rows, as SIGKILL does."""
-    data = path.read_bytes()
-    kept = bisect.bisect_right(range(len(data)), rows, key=lambda n: count_rows(data[:n]))
-    path.write_bytes(data[: kept - 1])
-
-
-def count_rows(data: bytes) -> int:
-    return sum(record.WhichOneof("record_type") == "history" for record in read_records(data))
-
-
-def names_of(file: RunFile, step: int) -> set[str]:
-    """The names that a row has of us; its step aside."""
-    return {name for name in file.rows[step] if not name.startswith(("_", "trainer/"))}
-
-
-def outcome(folder: Path) -> Outcome:
-    best = folder / "best.ckpt"
-    best.write_bytes(b"weights")
-    return Outcome({"accuracy": 0.5}, {"checkpoint_sha256": "f" * 64}, None, best)
-
-
-@pytest.mark.parametrize("artifact", [True, False])
-def test_the_artifact_can_be_switched_off(tmp_path: Path, artifact: bool) -> None:
-    made(tmp_path, artifact=artifact).log_outcome(outcome(tmp_path), 1)
-    (file,) = run_files(tmp_path)
-    assert len(file.artifacts) == artifact
-    assert file.summary["best/accuracy"] == 0.5
-
-
-def test_a_better_checkpoint_leaves_the_artifact_that_waits_for_its_upload_alone(tmp_path: Path) -> None:
-    made(tmp_path).log_outcome(outcome(tmp_path), 1)
-    better = tmp_path / "better.ckpt"
-    better.write_bytes(b"better weights")
-    os.replace(better, tmp_path / "best.ckpt")
-    (entry,) = run_files(tmp_path)[0].artifacts[0].manifest.contents
-    assert Path(entry.local_path).read_bytes() == b"weights"
-
-
-def test_further_processes_never_talk_to_wandb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rank_zero_only, "rank", 1)
-    tracker = made(tmp_path)
-    _ = tracker.experiment
-    tracker.log_metrics({"train/loss": 1.0}, 0)
-    tracker.finalize("failed")
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize(
-    ("variables", "netrc", "mode"),
-    [
-        ({}, "", "offline"),
-        ({"WANDB_API_KEY": KEY}, "", "online"),
-        ({"WANDB_API_KEY": "tooshort"}, "", "offline"),
-        ({}, f"machine 127.0.0.1:9 login user password {KEY}", "online"),
-        ({}, f"machine api.wandb.ai login user password {KEY}", "offline"),  # a key of another server
-        ({"WANDB_API_KEY": KEY, "WANDB_MODE": "offline"}, "", "offline"),
-        ({"WANDB_API_KEY": KEY, "WANDB_MODE": "dryrun"}, "", "offline"),
-        ({"WANDB_API_KEY": KEY, "WANDB_MODE": "disabled"}, "", "disabled"),
-        ({"WANDB_MODE": "online"}, "", "offline"),
-    ],
-)
-def test_a_key_makes_a_run_online_unless_wandb_mode_says_otherwise(
-    fresh: pytest.MonkeyPatch, tmp_path: Path, variables: dict[str, str], netrc: str, mode: str
-) -> None:
-    (tmp_path / "netrc").write_text(netrc)
-    fresh.setenv("NETRC", str(tmp_path / "netrc"))
-    for name, value in variables.items():
-        fresh.setenv(name, value)
-    wandb.setup(wandb.Settings(silent=True))
-    assert tracking.choose_mode() == mode
-
-
-def test_a_disabled_wandb_leaves_nothing_and_says_nothing(
-    fresh: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level("INFO")
-    fresh.setenv("WANDB_MODE", "disabled")
-    tracker = made(tmp_path)
-    tracker.log_metrics({"train/loss": 1.0}, 0)
-    tracker.log_outcome(outcome(tmp_path), 1)
-    assert run_files(tmp_path) == []
-    assert caplog.text == ""
-
-
-@contextlib.contextmanager
-def server(kind: str) -> Iterator[str]:
-    """The address of a W&B that refuses connections, accepts them and says nothing, or knows no such key."""
-    if kind == "refuses":
-        yield CLOSED
-    elif kind == "is silent":
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    else:
-        with http.server.ThreadingHTTPServer(("127.0.0.1", 0), KnowsNobody) as listener:
-            threading.Thread(target=listener.serve_forever, daemon=True).start()
-            yield f"http://127.0.0.1:{listener.server_port}"
-            listener.shutdown()
-
-
-class KnowsNobody(http.server.BaseHTTPRequestHandler):
-    def do_POST(self) -> None:
-        self.send_error(401)
-
-    def log_message(self, *_: Any) -> None:
-        pass
-
-
-@pytest.mark.parametrize("kind", ["refuses", "is silent", "knows no such key"])
-def test_a_run_with_a_key_goes_offline_without_a_server_that_takes_it(
-    fresh: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture, kind: str
-) -> None:
-    fresh.setenv("WANDB_API_KEY", KEY)
-    fresh.setattr(tracking, "CONNECT_S", 1)
-    caplog.set_level("INFO")
-    with server(kind) as address:
-        fresh.setenv("WANDB_BASE_URL", address)
-        tracker = made(tmp_path)
-        tracker.log_metrics({"train/loss": 1.0}, 0)
-        tracker.close(0)
-    assert run_files(tmp_path)[0].rows[1]["train/loss"] == 1.0
-    said = [r.getMessage() for r in caplog.records if r.getMessage().startswith("W&B")]
-    assert len(said) == 2
-    assert said[0].startswith("W&B: cannot be reached (")
-    assert said[1] == f"W&B: upload with: wandb sync {tmp_path / 'wandb'}"
-
-
-def on_a_terminal(folder: Path, **variables: str) -> float:
-    """Track one step at a terminal where nobody answers; nothing may be shown there. Returns the seconds it took."""
-    code = (
-        f"from icnet.tasks.tracking import *; WandbTracker(Path({str(folder)!r}), {{}}, 'icnet').log_metrics({{}}, 0)"
-    )
-    ours, theirs = os.openpty()
-    begin = time.monotonic()
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        stdin=theirs,
-        stdout=theirs,
-        stderr=theirs,
-        timeout=100,
-        env=os.environ | variables,
-    )
-    assert done.returncode == 0
-    assert run_files(folder)[0].exit_code == 1  # ended without a word from Lightning
-    shown = os.read(ours, 10_000).decode() if select.select([ours], [], [], 0)[0] else ""
-    assert [line for line in shown.splitlines() if "cannot be reached" not in line] == []
-    return time.monotonic() - begin
-
-
-@pytest.mark.slow
-def test_nothing_is_asked_on_a_terminal_without_a_key(tmp_path: Path) -> None:
-    on_a_terminal(tmp_path)
-
-
-@pytest.mark.slow
-def test_with_a_key_and_no_answer_a_run_goes_offline_after_twenty_seconds(tmp_path: Path) -> None:
-    with server("is silent") as address:
-        assert 20 <= on_a_terminal(tmp_path, WANDB_API_KEY=KEY, WANDB_BASE_URL=address) < 85  # W&B's own patience: 90
-
-
-@pytest.mark.slow
-def test_two_processes_are_one_wandb_run_and_their_images_count_together(tmp_path: Path, streets: Path) -> None:
-    overrides = [
-        "~experiment", "data.prepare=null", *TINY, f"data.root={streets}", "logger=[csv,wandb]", "strategy=ddp",
-        "trainer.devices=2", "data.batch_size=1", f"hydra.run.dir={tmp_path / 'run'}",
-    ]  # fmt: skip
-    done = subprocess.run([sys.executable, "run.py", *overrides], capture_output=True, text=True, timeout=500)
-    assert done.returncode == 0, done.stderr
-    (file,) = run_files(tmp_path / "run")
-    assert [len(row) > 5 for row in file.rows.values()] == [True, True]
-    assert len(file.rows[2]["val/examples"]["captions"]) == 2  # of the three frames the first process has two
-    assert done.stdout.count("wandb sync") == 1
-
-
-@pytest.mark.slow
-def test_a_run_that_is_killed_and_resumed_has_each_value_once(tmp_path: Path, streets: Path) -> None:
-    folder = tmp_path / "run"
-    loggers = ("logger=[wandb,tensorboard]", "hydra.job_logging.root.level=WARNING")
-    process = start(folder, *SMALL, *loggers, f"data.root={streets}", f"hydra.run.dir={folder}")
-    while len(read_rows(folder / "metrics.csv")) < 14 and process.poll() is None:
-        time.sleep(0.01)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    for core in cores_of(folder):  # it has a process group of its own
-        os.kill(core, signal.SIGKILL)
-    assert start(folder, f"task.resume={folder}").wait(timeout=300) == 0
-
-    files, rows = run_files(folder), read_rows(folder / "metrics.csv")
-    assert len({file.run.run_id for file in files}) == 1
-    found = Counter((step, name) for file in files for step in file.rows for name in names_of(file, step))
-    assert {(step, name) for step, row in rows.items() for name in row} <= found.keys()
-    assert set(found.values()) == {1}
-    events = EventAccumulator(str(folder / "tensorboard")).Reload()
-    assert [event.step for event in events.Scalars("train/loss")] == list(rows)
-
-
-def cores_of(folder: Path) -> list[int]:
-    """W&B's processes that have a file of this run open."""
-    found = subprocess.run(["pgrep", "-x", "wandb-core"], capture_output=True, text=True).stdout.split()
-    return [int(pid) for pid in found if str(folder) in " ".join(map(os.readlink, Path(f"/proc/{pid}/fd").iterdir()))]
-
-
-@pytest.mark.slow
-def test_training_goes_on_to_its_end_when_the_process_of_wandb_is_killed(tmp_path: Path, streets: Path) -> None:
-    folder = tmp_path / "run"
-    process = start(folder, *SMALL, "logger=wandb", f"data.root={streets}", f"hydra.run.dir={folder}")
-    wait_for_first_row(process, folder)
-    for core in cores_of(folder):
-        os.kill(core, signal.SIGKILL)
-    assert process.wait(timeout=300) == 0
-    said = (tmp_path / "run.out").read_text()
-    assert said.count("W&B: logging failed") == 1
-    assert said.count("Training goes on without") == 1
-    assert f"wandb sync {folder / 'wandb'}" in said
-    assert "Traceback" not in said
-    assert (folder / "results.json").is_file()
 
 
 @pytest.mark.filterwarnings("ignore:Pydantic V1:DeprecationWarning")

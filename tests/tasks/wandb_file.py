@@ -65,3 +65,8 @@ def put(target: dict[str, Any], items: Sequence[Any]) -> None:
         for key in outer:
             node = node.setdefault(key, {})
         node[last] = json.loads(item.value_json)
+
+
+def names_of(file: RunFile, step: int) -> set[str]:
+    """The names that a row has of us; its step aside."""
+    return {name for name in file.rows[step] if not name.startswith(("_", "trainer/"))}

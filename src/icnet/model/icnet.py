@@ -102,9 +102,12 @@ class ICNet(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """(N, 3, H, W) normalised images, at least 32x32 -> (N, classes, H, W) logits of the last stage."""
+        return self.enlarge(self.coarse(images), size_of(images))
+
+    def coarse(self, images: Tensor) -> Tensor:
+        """The logits of `forward` before they are enlarged, at stride 4."""
         sub2, sub4 = self.trunk(images)
-        sub24 = self.cff24(sub4, sub2)
-        return self.enlarge(self.classify(sub24, images), size_of(images))
+        return self.classify(self.cff24(sub4, sub2), images)
 
     def cascade(self, images: Tensor) -> CascadeLogits:
         """(N, 3, H, W) normalised images -> the three supervised stages (paper, section 3.4 "Cascade Label Guidance")."""
@@ -162,9 +165,13 @@ class EarlyExit(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """(N, 3, H, W) normalised images -> (N, classes, H, W) logits of this stage."""
+        return self.resize(self.coarse(images), size_of(images))
+
+    def coarse(self, images: Tensor) -> Tensor:
+        """The logits of `forward` before they are enlarged, at stride 16 or 8."""
         sub2, sub4 = run_trunk(images, self.backbone, self.ppm, self.resize)
         features, stride = (sub4, 16) if self.cff24 is None else (self.cff24(sub4, sub2), 8)
-        return self.resize(self.resize(self.head(features), stage_size(images, stride)), size_of(images))
+        return self.resize(self.head(features), stage_size(images, stride))
 
 
 def run_trunk(images: Tensor, backbone: Backbone, ppm: PyramidPooling, resize: Resize) -> tuple[Tensor, Tensor]:

@@ -174,6 +174,9 @@ def begin_run(folder: Path, upload_s: float, **about: Any) -> Run:
     import wandb
 
     wandb.setup(wandb.Settings(silent=True))  # what is worth saying is said here, and in run.log
+    logging.getLogger("opentelemetry").setLevel(
+        logging.CRITICAL
+    )  # W&B's statistics of itself, when the network is away
     mode = choose_mode()
     settings = wandb.Settings(
         silent=True,

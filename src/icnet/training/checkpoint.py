@@ -76,9 +76,9 @@ class Checkpoints(Callback):
         score = float(trainer.callback_metrics[self.monitor])
         improved = score > self.best_score
         self.best_score = max(score, self.best_score)
+        if improved:  # best.ckpt first: a run killed in between goes on from the earlier last.ckpt and comes here again
+            trainer.save_checkpoint(self.best)
         self.save_last(trainer)
-        if improved and trainer.is_global_zero:
-            copy_whole(self.last, self.best)
         trainer.strategy.barrier("best.ckpt")  # the others may read it now
 
     def save_last(self, trainer: pl.Trainer) -> None:
@@ -100,12 +100,6 @@ def validation_is_next(trainer: pl.Trainer) -> bool:
     """Whether Lightning will validate after the batch that just ended."""
     fetcher = trainer.fit_loop._data_fetcher
     return fetcher is not None and bool(trainer.fit_loop.epoch_loop._should_check_val_fx(fetcher))
-
-
-def copy_whole(source: Path, target: Path) -> None:
-    """Copy a file so that `target` is the earlier or the whole new one at any moment."""
-    with writing(target) as part:
-        shutil.copyfile(source, part)
 
 
 def link_whole(source: Path, target: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
@@ -41,11 +41,16 @@ class Outcome(NamedTuple):
 
     @property
     def best(self) -> dict[str, float]:
-        """best/miou, best/iou/<class>, ...: the metrics that have a value."""
-        flat: dict[str, float | None] = {}
-        for name, value in self.metrics.items():
-            flat |= {f"{name}/{key}": v for key, v in value.items()} if isinstance(value, Mapping) else {name: value}
-        return {f"best/{name}": value for name, value in flat.items() if value is not None}
+        """best/miou, best/iou/<class>, ...: the metrics that are a number."""
+        return {f"best/{name}": value for name, value in _flat(self.metrics)}
+
+
+def _flat(metrics: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
+    for name, value in metrics.items():
+        if isinstance(value, Mapping):
+            yield from ((f"{name}/{key}", inner) for key, inner in _flat(value))
+        elif isinstance(value, int | float):
+            yield name, value
 
 
 @runtime_checkable
