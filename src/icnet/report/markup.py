@@ -37,6 +37,7 @@ def prose(words: str) -> Html:
 
 
 def join(parts: Iterable[str]) -> Html:
+    """The parts that are not empty, a line each."""
     return Html("\n".join(part for part in parts if part))
 
 

@@ -12,6 +12,7 @@ from icnet.sweep.table import print_sweep
 
 
 def main(arguments: list[str]) -> None:
+    """Print the table of the sweep in the given folder and write its page."""
     if len(arguments) != 1 or arguments[0] in ("-h", "--help"):
         raise SystemExit("usage: python -m icnet.sweep DIR, the folder of a sweep")
     ledger = read_ledger(Path(arguments[0]))

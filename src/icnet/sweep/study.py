@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 
 def is_study(config: DictConfig) -> bool:
+    """Whether Optuna chooses the jobs."""
     return "optuna" in str(config.hydra.sweeper._target_)
 
 

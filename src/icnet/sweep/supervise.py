@@ -29,6 +29,7 @@ def main(command: list[str]) -> int:
 
 
 def follow_sweep(job: subprocess.Popen[bytes]) -> None:
+    """Hand on the signals that the sweep writes into the pipe; once it is gone, kill the job and end."""
     while received := os.read(0, 1):
         job.send_signal(received[0])
     kill_group(job)

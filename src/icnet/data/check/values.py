@@ -105,6 +105,7 @@ def fits(total: Mapping[Form, Mapping[int, int]], classes: ClassTable) -> bool:
 
 
 def show_value(form: Form, value: int) -> str:
+    """A label value as people write it: a number, or (red, green, blue)."""
     return str(unpack(value)) if form is Form.COLOURS else str(value)
 
 
