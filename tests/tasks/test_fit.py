@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 import torch
 
+from icnet.data.workers import Board
 from icnet.errors import ICNetError
 from icnet.tasks.fit import choose_precision, fit
 
 CFG: Any = SimpleNamespace(task=SimpleNamespace(resume=None))
+FRAMES = SimpleNamespace(board=Board([]))
 
 
 class _Trainer:
@@ -30,13 +32,13 @@ class _Trainer:
     ],
 )
 def test_out_of_memory_names_batch_and_crop(error: RuntimeError) -> None:
-    data: Any = SimpleNamespace(batch_size=16)
+    data: Any = SimpleNamespace(batch_size=16, train_set=FRAMES, val_set=FRAMES)
     with pytest.raises(ICNetError, match=r"data\.batch_size=16 and data\.crop_size=\[960, 960\]"):
         fit(CFG, _Trainer(error), SimpleNamespace(), data, [960, 960])  # type: ignore[arg-type]
 
 
 def test_other_errors_keep_their_own_text() -> None:
-    data: Any = SimpleNamespace(batch_size=16)
+    data: Any = SimpleNamespace(batch_size=16, train_set=FRAMES, val_set=FRAMES)
     with pytest.raises(RuntimeError, match="something else"):
         fit(CFG, _Trainer(RuntimeError("something else")), SimpleNamespace(), data, [960, 960])  # type: ignore[arg-type]
 
