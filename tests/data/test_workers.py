@@ -144,7 +144,7 @@ def test_the_memory_of_workers_stays_flat_over_20_epochs(root: Path, packed: boo
         multiprocessing_context="fork",
     )
     owned = list(measured(loader, sampler))
-    assert max(owned[3:]) < owned[2] + 2e6
+    assert max(owned[10:]) < owned[9] + 2e6  # until then pages that were shared become their own
 
 
 def measured(loader: DataLoader[Tensor], sampler: TrainSampler) -> Iterator[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import re
@@ -25,6 +26,7 @@ def init_worker(worker: int) -> None:
     """Loader workers are the parallelism: OpenCV and torch keep to one thread in each."""
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
+    gc.freeze()  # the collector would touch every object of the parent, and so copy the pages they share
 
 
 class Board:
