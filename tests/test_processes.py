@@ -43,7 +43,17 @@ def test_only_the_first_of_two_processes_writes(tmp_path: Path, streets: Path) -
     )
     assert {p.name for p in tmp_path.iterdir()} == {"run"}
     assert sorted(p.name for p in folder.iterdir()) == sorted(
-        [".hydra", "checkpoints", "figures", "metrics.csv", "report.html", "results.json", "run.log"]
+        [
+            ".hydra",
+            "checkpoints",
+            "confusion.csv",
+            "examples",
+            "figures",
+            "metrics.csv",
+            "report.html",
+            "results.json",
+            "run.log",
+        ]
     )
     assert (folder / "run.log").read_text().count("training and 3 validation frames") == 1
     assert json.loads((folder / "results.json").read_text())["protocol"]["train_samples"] == 4
