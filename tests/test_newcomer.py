@@ -12,15 +12,14 @@ import pytest
 
 from tests.kill_and_resume import ROOT
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 CAMVID = os.environ.get("ICNET_CAMVID", "nowhere")
 
 
 def run_icnet(folder: Path, *settings: str) -> dict[str, float]:
-    """Run it in an empty folder; its metrics."""
-    environment = {k: v for k, v in os.environ.items() if k != "OMP_NUM_THREADS"}
+    """Run it in an empty folder, with one thread: another test has the other core; its metrics."""
     command = [sys.executable, str(ROOT / "run.py"), *settings]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=1200)
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=1200)
     assert done.returncode == 0, done.stderr
     (results,) = folder.glob("outputs/train/*/*/results.json")
     metrics: dict[str, float] = json.loads(results.read_text())["metrics"]
