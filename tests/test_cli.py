@@ -63,6 +63,15 @@ def test_a_folder_with_an_earlier_run_is_refused_untouched(tmp_path: Path) -> No
     assert [p.name for p in earlier.iterdir()] == ["results.json"]
 
 
+@pytest.mark.parametrize("settings", [["hydra.run.dir=file/run"], ["-m", "seed=0,1", "hydra.sweep.dir=file/sweep"]])
+def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path, settings: list[str]) -> None:
+    (tmp_path / "file").touch()
+    done = icnet(*settings, cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.startswith("icnet: file/")
+    assert len(done.stderr.splitlines()) == 1
+
+
 @pytest.mark.slow
 def test_a_label_outside_the_table_is_one_line_also_from_a_loader_worker(tmp_path: Path) -> None:
     for split in ("train", "val"):

@@ -9,8 +9,8 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
 from icnet.cli import conf_folder
-from icnet.config import check_config, check_fresh, suggest
-from icnet.errors import ConfigError
+from icnet.config import check_config, make_fresh, suggest
+from icnet.errors import ConfigError, ICNetError
 
 EXPERIMENTS = sorted(p.stem for p in (conf_folder() / "experiment").glob("*.yaml"))
 
@@ -114,11 +114,17 @@ def test_a_right_command_line_gets_no_suggestion() -> None:
 
 
 def test_a_folder_with_an_earlier_run_is_refused_and_an_empty_one_is_fine(tmp_path: Path) -> None:
-    check_fresh(tmp_path)
-    check_fresh(tmp_path / "new")
+    make_fresh(tmp_path)
+    make_fresh(tmp_path / "new")
     (tmp_path / "results.json").write_text("{}")
     with pytest.raises(ConfigError, match="is not empty"):
-        check_fresh(tmp_path)
+        make_fresh(tmp_path)
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ICNetError, match=r"file/run cannot be written \(Not a directory\)"):
+        make_fresh(tmp_path / "file" / "run")
 
 
 def test_the_command_line_wins_over_an_experiment() -> None:

@@ -19,7 +19,8 @@ from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from icnet.errors import ConfigError
+from icnet.errors import ConfigError, ICNetError
+from icnet.files import make_folder
 from icnet.processes import is_follower
 from icnet.schema import TASKS, Root, TrainTask
 
@@ -38,8 +39,8 @@ class Guard(Callback):
         try:
             check_config(config)
             if not config.task.get("resume") and not is_follower():
-                check_fresh(Path(config.hydra.run.dir))
-        except ConfigError as error:
+                make_fresh(Path(config.hydra.run.dir))
+        except ICNetError as error:
             raise SystemExit(f"icnet: {error}") from None
 
 
@@ -65,13 +66,17 @@ def _leave_classes_open(data: dict[str, Any]) -> None:
         data["classes"] = {key: value for key, value in classes.items() if value != "???"}
 
 
-def check_fresh(folder: Path) -> None:
-    """Refuse a folder that holds an earlier run, or anything but what other processes of this run may have begun."""
+def make_fresh(folder: Path) -> None:
+    """Refuse a folder that holds an earlier run, or anything but what other processes of this run may have begun.
+
+    Made here, where one that cannot be made is one line; Hydra would make it next.
+    """
     begun = {".hydra", "run.log"} if "RANK" in os.environ else set()
     if folder.is_dir() and any(p.name not in begun for p in folder.iterdir()):
         raise ConfigError(
             f"{folder} is not empty and may hold an earlier run: choose another hydra.run.dir, or move it away"
         )
+    make_folder(folder)
 
 
 def suggest(arguments: Sequence[str], folder: Path) -> Iterator[str]:

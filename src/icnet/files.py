@@ -30,6 +30,14 @@ def writing(target: Path, part: str | None = None) -> Iterator[Path]:
             draft.unlink(missing_ok=True)
 
 
+def make_folder(folder: Path) -> None:
+    """Make it with what lies above it; ICNetError where that cannot be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise unwritable(folder, error) from error
+
+
 def unwritable(target: object, error: OSError) -> ICNetError:
     """What a user can do about a full disk or a folder without permission."""
     return ICNetError(

@@ -18,6 +18,7 @@ from omegaconf import DictConfig
 
 from icnet.config import check_config
 from icnet.errors import ConfigError, ICNetError
+from icnet.files import make_folder
 from icnet.sweep.command import name_setting
 from icnet.sweep.ledger import FILE, Ledger, check_same, read_ledger
 from icnet.sweep.plan import check_folder
@@ -77,7 +78,7 @@ def prepare_sweep(config: DictConfig) -> None:
     if is_grid(config):
         check_same(ledger, jobs)
     check_jobs(config, jobs, loader)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     if is_study(config):
         prepare_study(config, ledger)
 

@@ -18,7 +18,7 @@ from icnet.data.check.summary import Summary
 from icnet.data.check.values import Form, meanings
 from icnet.data.labels import ClassTable
 from icnet.errors import ConfigError
-from icnet.files import unwritable, writing
+from icnet.files import make_folder, writing
 from icnet.tasks.build import build
 
 _PACKAGE = Path(__file__).parents[1]
@@ -58,10 +58,7 @@ def propose_files(cfg: DictConfig, summary: Summary) -> dict[Path, str]:
 def write_files(files: Mapping[Path, str]) -> None:
     """Write each whole or not at all."""
     for path, content in files.items():
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise unwritable(path, error) from error
+        make_folder(path.parent)
         with writing(path) as part:
             part.write_text(content, encoding="utf-8")
 
