@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -278,3 +279,12 @@ def test_two_processes_find_what_one_finds(tmp_path: Path, streets: Path, checkp
         for timed in (metrics, *metrics["exits"].values()):
             del timed["image_ms"]
     assert one == two
+
+
+def test_a_frame_at_which_a_loader_worker_dies_is_named(
+    tmp_path: Path, streets: Path, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = samples_of(streets)[0].image
+    monkeypatch.setattr("icnet.data.judged.read_instances", lambda label: os.kill(os.getpid(), signal.SIGKILL))
+    with pytest.raises(DataError, match=f"while it read .*{first.name}"):
+        evaluate(tmp_path / "run", streets, f"ckpt={checkpoint}", "data.num_workers=1")

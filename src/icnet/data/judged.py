@@ -55,6 +55,7 @@ class JudgedDataset(Dataset[JudgedFrame]):
         return len(self.frames)
 
     def __getitem__(self, index: int) -> JudgedFrame:
+        self.frames.board.write(index)
         sample = self.frames.samples[index]
         instances = torch.from_numpy(read_instances(sample.label))
         if self.predictions is None:

@@ -13,6 +13,7 @@ from torch.utils.data import DataLoader
 from icnet.data.dataset import EvalSampler
 from icnet.data.judged import JudgedDataset, JudgedFrame
 from icnet.data.labels import ClassTable
+from icnet.data.workers import naming_deaths
 from icnet.metrics.boundary import BoundaryResult, BoundaryScores
 from icnet.metrics.instances import InstanceIoU, InstanceScores
 from icnet.metrics.per_image import PerImageConfusion
@@ -53,7 +54,8 @@ def judge(
 ) -> Evaluation:
     """Read every frame once, on all processes of the trainer together, and score what the predictors make of it."""
     module = EvaluationModule(main, others, frames.frames.classes)
-    trainer.test(module, FramesToJudge(frames, num_workers), verbose=False)
+    with naming_deaths(lambda: [frames.frames.board]):
+        trainer.test(module, FramesToJudge(frames, num_workers), verbose=False)
     return module.result
 
 
