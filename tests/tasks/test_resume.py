@@ -97,6 +97,8 @@ def earlier_run(tmp_path: Path) -> Path:
     (folder / ".hydra").mkdir()
     OmegaConf.save(config, folder / ".hydra" / "config.yaml")
     OmegaConf.save(OmegaConf.create(["data=camvid", "optimizer.lr=0.123"]), folder / ".hydra" / "overrides.yaml")
+    hydra = {"hydra": {"runtime": {"choices": {"task": "train", "data": "camvid", "loss": "cascade_equal"}}}}
+    OmegaConf.save(OmegaConf.create(hydra), folder / ".hydra" / "hydra.yaml")
     return folder
 
 
@@ -122,6 +124,13 @@ def test_what_would_make_it_another_run_is_refused_by_name(earlier_run: Path) ->
 
 def test_repeating_the_runs_own_settings_is_fine(earlier_run: Path) -> None:
     assert resume(earlier_run, "data=camvid", "optimizer.lr=0.123").optimizer.lr == 0.123
+
+
+def test_what_the_run_has_without_having_said_so_may_be_said(earlier_run: Path) -> None:
+    config = resume(earlier_run, "task=train", "loss=cascade_equal", "seed=0", "optimizer.lr=0.123")
+    assert (config.optimizer.lr, config.data.name) == (0.123, "camvid")
+    with pytest.raises(ConfigError, match="loss would make"):
+        resume(earlier_run, "task=train", "loss=cascade")
 
 
 def test_a_finished_run_has_nothing_to_resume_unless_it_shall_be_longer(earlier_run: Path) -> None:

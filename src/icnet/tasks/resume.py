@@ -23,7 +23,8 @@ def resumed_config(cfg: DictConfig, overrides: Sequence[str]) -> DictConfig | No
     folder = Path(cfg.task.resume)
     saved = OmegaConf.load(check_resumable(folder))
     assert isinstance(saved, DictConfig)
-    keys = [_key(o) for o in overrides if _key(o) != "task.resume" and o not in _earlier(folder)]
+    given = [o for o in overrides if _key(o) != "task.resume" and o not in _earlier(folder)]
+    keys = [_key(o) for o in given if not _is_as_before(o, cfg, saved, folder)]
     refused = [key for key in keys if key not in ANEW]
     if refused:
         raise ConfigError(
@@ -51,6 +52,15 @@ def check_resumable(folder: Path) -> Path:
 def _earlier(folder: Path) -> list[str]:
     path = folder / ".hydra" / "overrides.yaml"
     return [str(o) for o in OmegaConf.load(path)] if path.is_file() else []
+
+
+def _is_as_before(override: str, cfg: DictConfig, saved: DictConfig, folder: Path) -> bool:
+    """Whether the run has this value, or this choice of a group, anyway."""
+    path, key = folder / ".hydra" / "hydra.yaml", _key(override)
+    choice = OmegaConf.load(path).hydra.runtime.choices.get(key) if path.is_file() else None
+    if choice is not None:
+        return override.partition("=")[2] == choice
+    return bool(OmegaConf.select(cfg, key) == OmegaConf.select(saved, key))
 
 
 def _key(override: str) -> str:
