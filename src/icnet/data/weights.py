@@ -9,39 +9,44 @@ import numpy as np
 import numpy.typing as npt
 
 from icnet.data.images import read_label
-from icnet.data.labels import ClassTable
+from icnet.data.labels import IGNORE, ClassTable
 from icnet.data.layouts import Sample
 from icnet.errors import ConfigError
 
 
 def compute_class_weights(samples: Sequence[Sample], classes: ClassTable, kind: str) -> list[float]:
-    """A weight per class from the labelled pixels of all samples, as in `weigh`."""
+    """A weight per class from the labels of all samples, as in `weigh`."""
     return weigh(count_pixels(samples, classes), kind)
 
 
 def weigh(counts: npt.NDArray[np.int64], kind: str) -> list[float]:
-    """A weight per class from its labelled pixels; 0 for a class that never occurs.
+    """A weight per class; 0 for one that never occurs.
 
-    kind: "median_frequency", median of the shares / share (Eigen and Fergus, 2015), or "log", 1 / ln(1.02 + share)
-        (Paszke et al., ENet, 2016).
+    counts: (images, classes + 1) pixels of each class in each image, the ignored ones last.
+    kind: "median_frequency", median of the frequencies / frequency, where that of a class is its pixels over all pixels of
+        the images in which it occurs (Eigen and Fergus, 2015); or "log", 1 / ln(1.02 + share), where the share is of all
+        labelled pixels (Paszke et al., ENet, 2016).
     """
-    share = counts / max(counts.sum(), 1)
-    with np.errstate(divide="ignore"):
-        if kind == "median_frequency":
-            weights = np.median(share[share > 0]) / share if share.any() else share
-        elif kind == "log":
-            weights = 1 / np.log(1.02 + share)
-        else:
-            raise ConfigError(f"loss.class_weights is {kind!r}: give a list, median_frequency or log")
-    return [float(w) for w in np.where(share > 0, weights, 0.0)]
+    pixels = counts[:, :-1].sum(axis=0)
+    occurs = pixels > 0
+    weights = np.zeros(len(pixels))
+    if kind == "median_frequency":
+        around = counts.sum(axis=1) @ (counts[:, :-1] > 0)
+        frequency = pixels[occurs] / around[occurs]
+        weights[occurs] = np.median(frequency) / frequency if occurs.any() else 0.0
+    elif kind == "log":
+        weights[occurs] = 1 / np.log(1.02 + pixels[occurs] / max(pixels.sum(), 1))
+    else:
+        raise ConfigError(f"loss.class_weights is {kind!r}: give a list, median_frequency or log")
+    return [float(w) for w in weights]
 
 
 def count_pixels(samples: Sequence[Sample], classes: ClassTable) -> npt.NDArray[np.int64]:
-    """Labelled pixels of each class."""
+    """(images, classes + 1) pixels of each class in each image, the ignored ones last."""
 
     def count(sample: Sample) -> npt.NDArray[np.int64]:
-        return np.bincount(read_label(sample.label, classes).ravel(), minlength=256)[: len(classes)]
+        found = np.bincount(read_label(sample.label, classes).ravel(), minlength=IGNORE + 1)
+        return found[[*range(len(classes)), IGNORE]]
 
     with ThreadPoolExecutor() as pool:
-        total: npt.NDArray[np.int64] = np.sum(list(pool.map(count, samples)), axis=0)
-    return total
+        return np.stack(list(pool.map(count, samples)))

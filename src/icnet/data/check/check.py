@@ -12,7 +12,7 @@ import numpy as np
 from icnet.data.check.duplicates import Place, find_duplicates
 from icnet.data.check.findings import Finding, Kind
 from icnet.data.check.frames import FrameFacts, read_frame
-from icnet.data.check.values import Form, add_up, count_classes, looks_like_train_ids
+from icnet.data.check.values import Form, Values, add_up, count_classes, looks_like_train_ids
 from icnet.data.labels import ClassTable
 from icnet.data.layouts import BadLine, Layout, MissingLabel, Sample, Survey
 from icnet.errors import DataError
@@ -25,16 +25,24 @@ class SplitFacts:
     """What was found in one split.
 
     pairs: images with a label; missing: labels that images lack; orphans: labels without image; sizes: (height, width) of
-    the images and how many have it; labels_read: label files whose values are counted; values: pixels of every value.
+    the images and how many have it; labels: what each label file that was decoded holds.
     """
 
     name: str
     pairs: int = 0
     missing: int = 0
     orphans: int = 0
-    labels_read: int = 0
     sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
-    values: dict[Form, Counter[int]] = field(default_factory=dict)
+    labels: list[Values] = field(default_factory=list)
+
+    @property
+    def labels_read(self) -> int:
+        return len(self.labels)
+
+    @property
+    def values(self) -> dict[Form, Counter[int]]:
+        """Pixels of every value over all labels that were decoded."""
+        return add_up({label.form: label.counts} for label in self.labels)
 
 
 @dataclass
@@ -153,5 +161,4 @@ def _add(split: SplitFacts, frame: FrameFacts) -> None:
     if frame.size is not None:
         split.sizes[frame.size] += 1
     if frame.values is not None:
-        split.labels_read += 1
-        split.values.setdefault(frame.values.form, Counter()).update(frame.values.counts)
+        split.labels.append(frame.values)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from icnet.data.check.check import Facts
 from icnet.data.check.findings import Kind, by_kind
-from icnet.data.check.values import Form, count_classes, meanings, show_value
+from icnet.data.check.values import Form, count_classes, meanings, show_value, tabulate
 from icnet.data.labels import IGNORE, ClassTable
 from icnet.data.weights import weigh
 
@@ -66,10 +66,10 @@ class Summary:
     def class_rows(self) -> list[ClassRow]:
         if self.classes is None:
             return []
-        pixels = {split.name: count_classes(split.values, self.classes)[0] for split in self.facts.splits}
-        training = sum((pixels[name] for name in self.train if name in pixels), np.zeros(len(self.classes), np.int64))
+        tables = {split.name: tabulate(split.labels, self.classes) for split in self.facts.splits}
+        training = np.concatenate([tabulate([], self.classes), *(tables[n] for n in self.train if n in tables)])
         median, log = (weigh(training, kind) for kind in ("median_frequency", "log"))
-        shares = {name: _shares(counts) for name, counts in pixels.items()}
+        shares = {name: _shares(table[:, :-1].sum(axis=0)) for name, table in tables.items()}
         return [
             ClassRow(
                 name, tuple(color), {split: share[index] for split, share in shares.items()}, median[index], log[index]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -86,6 +86,15 @@ def count_classes(
             else:
                 pixels[index] += count
     return pixels, ignored, unknown
+
+
+def tabulate(labels: Sequence[Values], classes: ClassTable) -> npt.NDArray[np.int64]:
+    """(labels, classes + 1) pixels of each class in each label file; the last: of no class."""
+    table = np.zeros((len(labels), len(classes) + 1), np.int64)
+    for row, label in zip(table, labels, strict=True):
+        pixels, ignored, unknown = count_classes({label.form: label.counts}, classes)
+        row[:] = [*pixels, ignored + unknown]
+    return table
 
 
 def looks_like_train_ids(counts: Mapping[int, int], classes: ClassTable) -> bool:
