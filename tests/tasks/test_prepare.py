@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -20,9 +21,10 @@ import icnet
 from icnet.cli import run_task
 from icnet.config import check_config
 from icnet.data.images import read_raw_label, write_image
-from icnet.data.layouts import CityscapesLayout, ListLayout
+from icnet.data.layouts import CityscapesLayout, ListLayout, Sample
 from icnet.errors import ConfigError, DataError
 from icnet.tasks import prepare_propose
+from icnet.tasks.prepare_convert import write_lists
 
 ROOT = Path(__file__).parents[2]
 CLASSES = ("data.classes.names=[road,grass]", "data.classes.colors=[[255,0,0],[0,255,0]]")
@@ -173,14 +175,37 @@ def test_lists_in_the_form_of_paddlepaddle_name_the_same_frames(prepare: Prepare
     root = cityscapes(tmp_path / "cs", labels=True)
     prepare("data=cityscapes", "task.lists=true", root=root)
     assert (root / "train.list").read_text().splitlines()[0] == (
-        "leftImg8bit/train/bonn/bonn_0_leftImg8bit.png\tgtFine/train/bonn/bonn_0_gtFine_labelIds.png"
+        "leftImg8bit/train/bonn/bonn_0_leftImg8bit.png gtFine/train/bonn/bonn_0_gtFine_labelIds.png"
     )
     for split in ("train", "val"):
         assert ListLayout(root).samples(split) == CityscapesLayout(root).samples(split)
     (root / "val.list").write_text("mine\n")
-    with pytest.raises(DataError, match=r"val\.list is there and names other frames"):
+    (root / "train.list").unlink()
+    with pytest.raises(DataError, match=r"val\.list is there and holds other lines"):
         prepare("data=cityscapes", "task.lists=true", root=root, folder="again")
     assert (root / "val.list").read_text() == "mine\n"
+    assert not (root / "train.list").exists()
+
+
+def test_lists_name_train_ids_where_they_are_drawn(tmp_path: Path) -> None:
+    """PaddlePaddle's reader takes what the file holds for the class."""
+    root = cityscapes(tmp_path / "cs", labels=True)
+    samples = CityscapesLayout(root).samples("train")
+    assert len(list(write_lists(root, samples, []))) == 1, "says what to do for them"
+    (root / "train.list").unlink()
+    for _, label in samples:
+        shutil.copy(label, label.with_name(label.name.replace("labelIds", "labelTrainIds")))
+    assert list(write_lists(root, samples, [])) == []
+    assert all(line.endswith("_labelTrainIds.png") for line in (root / "train.list").read_text().splitlines())
+
+
+def test_a_list_has_tabs_where_a_path_has_spaces(tmp_path: Path) -> None:
+    (tmp_path / "my image.png").touch()
+    (tmp_path / "label.png").touch()
+    sample = Sample(tmp_path / "my image.png", tmp_path / "label.png")
+    assert list(write_lists(tmp_path, [sample], [sample])) == []
+    assert (tmp_path / "train.list").read_text() == "my image.png\tlabel.png\n"
+    assert ListLayout(tmp_path).samples("val") == [sample]
 
 
 def test_originals_of_camvid_are_recognised_converted_and_checked(prepare: Prepare, tmp_path: Path) -> None:

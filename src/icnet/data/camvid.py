@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,6 +14,7 @@ import numpy.typing as npt
 
 from icnet.data.images import read_image, read_raw_label, write_image
 from icnet.data.labels import pack
+from icnet.data.pipeline import count_cores, overlap
 from icnet.errors import DataError
 from icnet.files import unwritable
 
@@ -149,12 +149,11 @@ def _convert_all(
     counts = {split: sum(frame.split == split for frame in frames) for split in ("train", "val", "test")}
     unknown = 0
     table = _class_of_colour()
-    with ThreadPoolExecutor() as pool:
-        results = pool.map(lambda frame: _convert(frame, draft, table, half), frames)
-        for done, pixels in enumerate(results, 1):
-            unknown += pixels
-            if progress is not None:
-                progress(done, len(frames))
+    results = overlap(lambda frame: _convert(frame, draft, table, half), frames, count_cores())
+    for done, pixels in enumerate(results, 1):
+        unknown += pixels
+        if progress is not None:
+            progress(done, len(frames))
     return Conversion(counts, unknown)
 
 

@@ -111,7 +111,7 @@ class FolderLayout:
 
 @dataclass(frozen=True)
 class ListLayout:
-    """root/SPLIT.list: a line is `IMAGE LABEL`, separated by a tab or a space, relative to root (PaddlePaddle's form)."""
+    """root/SPLIT.list: a line is `IMAGE LABEL`, separated by a space or a tab, relative to root (PaddlePaddle's form)."""
 
     root: Path
 

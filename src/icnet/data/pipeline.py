@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -11,6 +12,11 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 AHEAD = 2  # items beyond those in work: enough to even out slow ones, few enough for large images
+
+
+def count_cores() -> int:
+    """Cores that this process may use: a scheduler may have given it fewer than there are."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def overlap(step: Callable[[Item], Result], items: Iterable[Item], workers: int = 1) -> Iterator[Result]:

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from icnet.data.pipeline import count_cores
+
 
 @dataclass(frozen=True)
 class Share:
@@ -58,8 +60,3 @@ def list_gpus() -> list[str]:
     import torch  # some seconds, for jobs side by side alone
 
     return [str(index) for index in range(torch.cuda.device_count())]
-
-
-def count_cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

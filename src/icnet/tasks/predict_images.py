@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -11,7 +10,7 @@ from typing import NamedTuple, TypeVar
 from omegaconf import DictConfig
 
 from icnet.data.images import Pixels, read_image
-from icnet.data.pipeline import overlap
+from icnet.data.pipeline import count_cores, overlap
 from icnet.data.sources import Picture, find_pictures
 from icnet.errors import DataError, Interrupted
 from icnet.tasks.trained import Trained
@@ -87,7 +86,7 @@ def build_writer(cfg: DictConfig, trained: Trained, folder: Path, pictures: list
 
 def choose_workers() -> int:
     """Threads that decode, and as many that encode: the network needs cores, too."""
-    return max(1, min(_MOST_WORKERS, (os.cpu_count() or 1) // 2))
+    return max(1, min(_MOST_WORKERS, count_cores() // 2))
 
 
 def unless_failed(step: Callable[[Before], After]) -> Callable[[Before | Failure], After | Failure]:

@@ -143,7 +143,7 @@ def write_requested(cfg: DictConfig, layout: Layout, summary: Summary, files: Ma
     """Write the proposal, lists and packs that were asked for, and say how to go on."""
     root = f"data.root={quote(cfg.data.root)}"
     if cfg.task.lists:
-        write_lists(layout.root, *build(cfg.data).find_samples())
+        yield from write_lists(layout.root, *build(cfg.data).find_samples())
         command = training_command("data=list", root, f"data/classes={choice_of('data/classes')}")
         yield f"Wrote train.list and val.list; train from them: {command}"
     if cfg.task.pack and summary.classes is not None:

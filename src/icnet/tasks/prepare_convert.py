@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from omegaconf import DictConfig
@@ -15,9 +13,12 @@ from icnet.data.cityscapes import find_undrawn, write_label
 from icnet.data.labels import ClassTable
 from icnet.data.layouts import Layout, Sample
 from icnet.data.pack.write import pack
+from icnet.data.pipeline import count_cores, overlap
 from icnet.errors import DataError
 from icnet.files import writing
 from icnet.tasks.prepare_table import show_progress
+
+_LABEL_IDS = "_labelIds.png"
 
 
 def convert_camvid(cfg: DictConfig) -> Iterator[str]:
@@ -45,21 +46,41 @@ def draw_labels(wanted: bool, layout: Layout, splits: Sequence[str]) -> Iterator
     if not wanted:
         yield f"{len(undrawn):,} of the missing labels can be drawn from polygons: add task.labels=true"
         return
-    with show_progress("Drawing") as progress, ThreadPoolExecutor() as pool:
-        for done, _ in enumerate(pool.map(lambda pair: write_label(*pair), undrawn), 1):
+    with show_progress("Drawing") as progress:
+        for done, _ in enumerate(overlap(lambda pair: write_label(*pair), undrawn, count_cores()), 1):
             progress(done, len(undrawn))
     yield f"Drew {len(undrawn):,} label maps beside their polygons"
 
 
-def write_lists(root: Path, train: Sequence[Sample], val: Sequence[Sample]) -> None:
-    """Write root/train.list and root/val.list in PaddlePaddle's form: IMAGE<TAB>LABEL, relative to root."""
-    for name, samples in (("train", train), ("val", val)):
-        lines = (f"{_relative(sample.image, root)}\t{_relative(sample.label, root)}\n" for sample in samples)
-        content, path = "".join(lines), root / f"{name}.list"
-        if path.exists() and path.read_text(encoding="utf-8", errors="replace") != content:
-            raise DataError(f"{path} is there and names other frames: move it away, then write the lists again")
+def write_lists(root: Path, train: Sequence[Sample], val: Sequence[Sample]) -> Iterator[str]:
+    """Write root/train.list and root/val.list as PaddlePaddle's ICNet reads them: `IMAGE LABEL`, relative to root.
+
+    Of Cityscapes they name the train ids, which its reader takes for classes, where those are drawn.
+    """
+    files = {root / f"{name}.list": _list_lines(root, samples) for name, samples in (("train", train), ("val", val))}
+    for path, content in files.items():
+        if path.exists() and path.read_text(encoding="utf-8", errors="surrogateescape") != content:
+            raise DataError(f"{path} is there and holds other lines: move it away, then write the lists again")
+    for path, content in files.items():
         with writing(path) as part:
-            part.write_text(content, encoding="utf-8")
+            part.write_text(content, encoding="utf-8", errors="surrogateescape")
+    if any(_LABEL_IDS in content for content in files.values()):
+        yield (
+            "The lists name label ids; other readers of such lists want train ids: csCreateTrainIdLabelImgs of Cityscapes' "
+            "own scripts draws them, and lists written after that name them"
+        )
+
+
+def _list_lines(root: Path, samples: Sequence[Sample]) -> str:
+    """A space between the two paths; a tab where any of them has spaces itself."""
+    rows = [(_relative(image, root), _relative(_train_ids_of(label), root)) for image, label in samples]
+    between = "\t" if any(" " in path for row in rows for path in row) else " "
+    return "".join(f"{between.join(row)}\n" for row in rows)
+
+
+def _train_ids_of(label: Path) -> Path:
+    train_ids = label.with_name(label.name.replace(_LABEL_IDS, "_labelTrainIds.png"))
+    return train_ids if train_ids.is_file() else label
 
 
 def write_packs(
@@ -73,7 +94,7 @@ def write_packs(
                 classes,
                 folder / split,
                 compress=compress,
-                workers=os.cpu_count() or 1,
+                workers=count_cores(),
                 progress=progress,
             )
         size, source = done.bytes / 2**20, done.source_bytes / 2**20

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from icnet.data.dataset import EvalSampler, Frame, Place, SegmentationDataset, T
 from icnet.data.labels import ClassTable
 from icnet.data.layouts import Layout, Sample
 from icnet.data.pack.read import PackedFrames, open_packs
+from icnet.data.pipeline import count_cores
 from icnet.data.transforms import Augment
 from icnet.data.workers import init_worker
 from icnet.errors import ConfigError, DataError
@@ -190,7 +190,8 @@ def build_loader(
     data: Dataset[Any], sampler: Sampler[Any], batch_size: int, num_workers: int | None, trainer: pl.Trainer | None
 ) -> DataLoader[Any]:
     """A loader for this machine: pinned memory for a GPU, workers that live on; None workers are chosen."""
-    workers = choose_workers(place_of(trainer)[1]) if num_workers is None else num_workers
+    here = 1 if trainer is None else place_of(trainer)[1] // trainer.num_nodes
+    workers = choose_workers(here) if num_workers is None else num_workers
     return DataLoader(
         data,
         batch_size,
@@ -204,10 +205,13 @@ def build_loader(
 
 
 def choose_workers(processes: int = 1) -> int:
-    """Loader processes for each training process: none on a CPU, which is busy with the network; else up to 8."""
+    """Loader processes for each training process: none on a CPU, which is busy with the network; else up to 8.
+
+    processes: that train on this machine.
+    """
     if not torch.cuda.is_available():
         return 0
-    return max(1, min(8, len(os.sched_getaffinity(0)) // processes - 1))
+    return max(1, min(8, count_cores() // processes - 1))
 
 
 def split_off(samples: Sequence[Sample], share: float) -> tuple[list[Sample], list[Sample]]:

@@ -19,7 +19,8 @@ from icnet.data.dataset import Draw, SegmentationDataset
 from icnet.data.images import read_pair, write_image
 from icnet.data.labels import ClassTable
 from icnet.data.layouts import FolderLayout, Sample
-from icnet.data.pack.index import INDEX
+from icnet.data.pack import write
+from icnet.data.pack.index import INDEX, Index
 from icnet.data.pack.read import PackedFrames, open_packs
 from icnet.data.pack.write import pack
 from icnet.data.transforms import Augment
@@ -154,6 +155,9 @@ def test_packed_frames_can_be_sent_to_another_process_without_their_pixels(folde
     sent = pickle.dumps(packs)
     assert len(sent) < 2000
     check_equal(pickle.loads(sent), samples)
+    pack(samples, CLASSES, folder, compress=True)
+    with pytest.raises(DataError, match="packed again while training"):
+        pickle.loads(sent)
 
 
 def test_a_data_set_may_move_together_with_its_pack(root: Path, folder: Path, samples: list[Sample]) -> None:
@@ -300,7 +304,6 @@ def test_compressing_replaces_a_plain_pack(folder: Path, samples: list[Sample]) 
 def test_the_earlier_pack_is_read_until_the_new_one_is_whole(folder: Path, samples: list[Sample]) -> None:
     pack(samples, CLASSES, folder)
     before = opened(folder, samples)
-    before.read(0)
     with pytest.raises(KeyboardInterrupt):
         pack(samples, CLASSES, folder, compress=True, progress=stop_at(2))
     check_equal(opened(folder, samples), samples)
@@ -364,11 +367,41 @@ def test_a_disk_that_is_too_small_is_said_before_it_is_full(
     folder: Path, samples: list[Sample], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = namedtuple("usage", "total used free")
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10**6, 0, 4 * 40 * 48 * FRAMES - 1))
-    with pytest.raises(DataError, match=r"has room for .* GB.*task\.compress=true"):
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10**6, 0, 4 * 40 * 48 * (FRAMES - 1) - 1))
+    with pytest.raises(DataError, match=r"has room for 0 MiB.*task\.compress=true"):
         pack(samples, CLASSES, folder)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10**6, 0, 10**9))
     assert pack(samples, CLASSES, folder).frames == FRAMES
+
+
+def test_one_large_frame_does_not_stand_for_those_that_follow(
+    folder: Path, samples: list[Sample], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The third of five is the largest; all together need 93 kB."""
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10**6, 0, 2 * 150 * 64 * 4 - 1))
+    assert pack(samples, CLASSES, folder).frames == FRAMES
+
+
+def test_what_a_disk_does_not_hold_as_it_was_written_is_no_pack(
+    folder: Path, samples: list[Sample], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = write._append
+
+    def spoil(*args: Any) -> Index:
+        index = written(*args)
+        with (folder / index.data).open("r+b") as file:
+            file.seek(100)
+            file.write(b"spoilt")
+        return index
+
+    monkeypatch.setattr(write, "_append", spoil)
+    with pytest.raises(DataError, match="does not hold what was written"):
+        pack(samples, CLASSES, folder)
+    monkeypatch.undo()
+    assert open_packs([folder], samples, CLASSES) is None
+    pack(samples, CLASSES, folder)
+    check_equal(opened(folder, samples), samples)
 
 
 def test_a_broken_frame_is_named_and_the_frames_before_it_are_kept(folder: Path, samples: list[Sample]) -> None:

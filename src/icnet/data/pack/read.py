@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from icnet.data.images import Pixels
 from icnet.data.labels import ClassTable
 from icnet.data.layouts import Sample
 from icnet.data.pack.blocks import decode_plain, decode_strips
@@ -21,8 +20,8 @@ from icnet.errors import DataError
 class PackedFrames:
     """The packed frames of a list of samples, by their place in that list.
 
-    Keeps numbers, not objects: what a worker process only reads stays shared with the others. Maps the files where it is
-    used, so that it can be sent to another process.
+    Keeps numbers, not objects: what a worker process only reads stays shared with the others. Maps the files at once: they
+    stay readable when the pack is made anew. A process that it is sent to maps them itself.
     """
 
     def __init__(self, folders: Sequence[Path], indexes: Sequence[Index], places: Sequence[tuple[int, int]]) -> None:
@@ -30,7 +29,7 @@ class PackedFrames:
         self.files = [folder / index.data for folder, index in zip(folders, indexes, strict=True)]
         self.compressed = [index.kind.compressed for index in indexes]
         self.table = np.array([(file, *indexes[file].entries[entry][1:5]) for file, entry in places], np.int64)
-        self._maps: dict[int, Pixels] = {}
+        self._maps = [map_data(file) for file in self.files]
 
     def __len__(self) -> int:
         return len(self.table)
@@ -38,13 +37,20 @@ class PackedFrames:
     def read(self, number: int) -> tuple[Source, Source]:
         """Image (H, W, 3) and label (H, W) of a sample, not to be written to."""
         file, height, width, offset, length = (int(n) for n in self.table[number])
-        if file not in self._maps:
-            self._maps[file] = map_data(self.files[file])
         decode = decode_strips if self.compressed[file] else decode_plain
         return decode(self._maps[file][offset : offset + length], height, width)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_maps": {}}
+        return {**self.__dict__, "_maps": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        try:
+            self._maps = [map_data(file) for file in self.files]
+        except FileNotFoundError as error:
+            raise DataError(
+                f"{error.filename} is gone: its frames were packed again while training read them"
+            ) from error
 
 
 def open_packs(folders: Sequence[Path], samples: Sequence[Sample], classes: ClassTable) -> PackedFrames | None:

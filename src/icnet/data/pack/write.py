@@ -9,9 +9,7 @@ import os
 import secrets
 import shutil
 import zlib
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple, TextIO
 
@@ -20,6 +18,7 @@ from icnet.data.labels import ClassTable
 from icnet.data.layouts import Sample
 from icnet.data.pack.blocks import encode_plain, encode_strips
 from icnet.data.pack.index import (
+    AGAIN,
     INDEX,
     Entry,
     Index,
@@ -32,6 +31,7 @@ from icnet.data.pack.index import (
     to_line,
     to_lines,
 )
+from icnet.data.pipeline import overlap
 from icnet.errors import DataError
 from icnet.files import unwritable
 
@@ -85,8 +85,9 @@ def pack(
                 index = _whole_part(folder, _DRAFT, kind, origins)
                 kept = len(index.entries)
                 _restart(draft, index)
-                blocks = _ahead(lambda s: _encode(s, classes, compress), samples[kept:], workers)
+                blocks = overlap(lambda s: _encode(s, classes, compress), samples[kept:], workers)
                 index = _append(folder, draft, index, zip(origins[kept:], blocks, strict=True), report, len(samples))
+                _verify(folder, index, kept)
                 os.replace(folder / _DRAFT, folder / INDEX)
             _clear(folder, index.data)
     except OSError as error:
@@ -156,16 +157,24 @@ def _append(
         for origin, block in blocks:
             offset = entries[-1].end if entries else 0
             entry = Entry(origin, block.height, block.width, offset, sum(map(len, block.parts)), _crc32(block.parts))
-            _check_space(folder, entry.length * (wanted - len(entries)))
             file.writelines(block.parts)
             file.flush()
             draft.write(to_line(entry))
             draft.flush()
             entries.append(entry)
+            _check_space(folder, entries, wanted - len(entries), index.kind.compressed)
             progress(len(entries), wanted)
         os.fsync(file.fileno())
     os.fsync(draft.fileno())
     return Index(index.kind, index.data, entries)
+
+
+def _verify(folder: Path, index: Index, kept: int) -> None:
+    """Read back what was written after the first `kept` frames."""
+    data = map_data(folder / index.data)
+    for entry in index.entries[kept:]:
+        if not entry.is_whole(data):
+            raise DataError(f"{folder / index.data} does not hold what was written to it: check the disk; {AGAIN}")
 
 
 def _encode(sample: Sample, classes: ClassTable, compress: bool) -> _Block:
@@ -173,24 +182,19 @@ def _encode(sample: Sample, classes: ClassTable, compress: bool) -> _Block:
     return _Block(len(label), label.shape[1], (encode_strips if compress else encode_plain)(image, label))
 
 
-def _ahead(encode: Callable[[Sample], _Block], samples: Sequence[Sample], workers: int) -> Iterator[_Block]:
-    """In order, by threads that are a few frames ahead: decoding and compressing run beside each other."""
-    pending: deque[Future[_Block]] = deque()
-    with ThreadPoolExecutor(workers) as pool:
-        for sample in samples:
-            pending.append(pool.submit(encode, sample))
-            if len(pending) > workers:
-                yield pending.popleft().result()
-        while pending:
-            yield pending.popleft().result()
-
-
-def _check_space(folder: Path, needed: int) -> None:
+def _check_space(folder: Path, entries: Sequence[Entry], frames: int, compressed: bool) -> None:
+    """Whether `frames` more have room, if they are as large as those of the pack are on average."""
     free = shutil.disk_usage(folder).free
+    needed = frames * entries[-1].end // len(entries)
     if free < needed:
+        remedies = [
+            "free the disk",
+            "set data.packed to another one",
+            *([] if compressed else ["add task.compress=true"]),
+        ]
         raise DataError(
-            f"{folder} has room for {free / 1e9:.1f} GB, but what is left to pack takes about {needed / 1e9:.1f} GB: free "
-            "the disk, set data.packed to another one, or use task.compress=true; frames that are packed are kept"
+            f"{folder} has room for {free / 2**20:,.0f} MiB, but what is left to pack takes about {needed / 2**20:,.0f} "
+            f"MiB: {', or '.join(remedies)}; frames that are packed are kept"
         )
 
 
