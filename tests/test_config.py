@@ -121,6 +121,14 @@ def test_a_folder_with_an_earlier_run_is_refused_and_an_empty_one_is_fine(tmp_pa
         make_fresh(tmp_path)
 
 
+@pytest.mark.parametrize("task", ["train", "prepare", "benchmark", "evaluate"])
+def test_data_without_label_maps_are_refused_by_that(task: str) -> None:
+    """The streets' own experiment says something of the augmentation, which these data do not have."""
+    assert f"task={task} reads images with label maps, and data=imagenet has none" in refusal(
+        f"task={task}", "data=imagenet"
+    )
+
+
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(ICNetError, match=r"file/run cannot be written \(Not a directory\)"):

@@ -53,8 +53,13 @@ def check_config(config: DictConfig) -> None:
     except OmegaConfBaseException as error:
         raise ConfigError(_first_line(error)) from error
     root = cast("dict[str, Any]", plain)
-    if root["task"]["name"] == "prepare":
-        _leave_classes_open(root["data"])
+    task, data = root["task"]["name"], root["data"]
+    if task != "pretrain" and "layout" not in data:
+        raise ConfigError(
+            f"task={task} reads images with label maps, and data={data.get('name')} has none: choose another data="
+        )
+    if task == "prepare":
+        _leave_classes_open(data)
     faults = [*_check_fields(root, Root, ""), *_check_task(root)]
     if faults:
         raise ConfigError("; ".join(faults))

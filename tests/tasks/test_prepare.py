@@ -7,6 +7,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -20,9 +21,9 @@ from tests.conftest import TINY, compose_run
 import icnet
 from icnet.cli import run_task
 from icnet.config import check_config
-from icnet.data.images import read_raw_label, write_image
+from icnet.data.images import read_image, read_raw_label, write_image
 from icnet.data.layouts import CityscapesLayout, ListLayout, Sample
-from icnet.errors import ConfigError, DataError
+from icnet.errors import ConfigError, DataError, Interrupted
 from icnet.tasks import prepare_propose
 from icnet.tasks.prepare_convert import write_lists
 
@@ -136,6 +137,91 @@ def test_a_proposal_is_written_where_the_configuration_is_and_never_over_another
         prepare("data=folder", "task.save_as=a/b", root=mine, folder="again")
 
 
+def test_a_proposal_keeps_what_was_chosen_for_the_data(
+    prepare: Prepare, mine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Six of the eight frames train, so that no more than six make a batch."""
+    monkeypatch.setattr(prepare_propose, "_config_folders", lambda: [tmp_path / "conf"])
+    chosen = ("data.crop_size=[64,64]", "data.batch_size=16", "task.pack=true", f"data.packed='{tmp_path}/fast'")
+    prepare("data=folder", *chosen, "task.save_as=own", root=mine)
+    written = yaml.safe_load((tmp_path / "conf/data/own.yaml").read_text())
+    assert (written["crop_size"], written["packed"], written["batch_size"]) == ([64, 64], f"{tmp_path}/fast", 6)
+    assert (tmp_path / "fast/train/index.jsonl").is_file()
+
+
+def test_a_table_of_ones_own_that_is_based_on_another_is_read(
+    prepare: Prepare, mine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It lies in another folder than the one it is based on; a file that is no table is passed over."""
+    tables = tmp_path / "conf/data/classes"
+    tables.mkdir(parents=True)
+    (tables / "own.yaml").write_text("defaults: [camvid, _self_]\nnames: [a, b]\ncolors: [[255,0,0],[0,255,0]]\n")
+    (tables / "odd.yaml").write_text("- 1\n")
+    monkeypatch.setattr(prepare_propose, "_config_folders", lambda: [ROOT / "conf", tmp_path / "conf"])
+    folder = prepare("data=folder", root=mine)
+    found = json.loads((folder / "prepare.json").read_text())
+    assert found["notes"]["other classes fit"] == ["data/classes=own gives every value a meaning"]
+
+
+def test_classes_are_proposed_from_every_label(
+    prepare: Prepare, mine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A rare class may be in one file alone."""
+    monkeypatch.setattr("icnet.data.check.check.SAMPLE", 2)
+    rare = read_image(mine / "labels/train/4.png")
+    rare[:4, :4] = (0, 0, 255)
+    write_image(mine / "labels/train/4.png", rare)
+    folder = prepare("data=folder", root=mine)
+    assert len(json.loads((folder / "results.json").read_text())["protocol"]["classes"]["names"]) == 3
+
+
+def test_what_a_proposal_ignores_is_said(prepare: Prepare, mine: Path) -> None:
+    label = read_image(mine / "labels/train/4.png")
+    label[:4, :4] = 0
+    write_image(mine / "labels/train/4.png", label)
+    folder = prepare("data=folder", root=mine)
+    assert (
+        "Of no class in the proposal, and ignored: (0, 0, 0)"
+        in json.loads((folder / "prepare.json").read_text())["advice"]
+    )
+
+
+def test_a_copy_of_a_frame_that_validates_must_be_mended(prepare: Prepare, mine: Path) -> None:
+    """Of eight equal frames some train and some validate, whatever the draw."""
+    for number in range(1, 8):
+        shutil.copy(mine / "images/train/0.png", mine / f"images/train/{number}.png")
+    with pytest.raises(DataError, match="same frame in two splits"):
+        prepare("data=folder", *CLASSES, "data.val_fraction=0.3", root=mine)
+
+
+def test_a_test_split_is_looked_at_where_there_is_one(prepare: Prepare, mine: Path, tmp_path: Path) -> None:
+    for kind in ("images", "labels"):
+        (mine / kind / "test").mkdir()
+        shutil.copy(mine / kind / "train/0.png", mine / kind / "test/other.png")
+    with pytest.raises(DataError, match="same frame in two splits"):
+        prepare("data=folder", *CLASSES, "data.val_fraction=0.3", root=mine)
+    assert json.loads((tmp_path / "run/results.json").read_text())["metrics"]["pairs"] == {"train": 8, "test": 1}
+
+
+def test_what_was_found_is_written_though_a_later_step_fails(prepare: Prepare, mine: Path, tmp_path: Path) -> None:
+    (mine / "train.list").write_text("mine\n")
+    for label in (mine / "labels/train").iterdir():
+        write_image(label, np.zeros((64, 96), np.uint8))
+    with pytest.raises(DataError, match=r"train\.list is there"):
+        prepare("data=folder", "data/classes=camvid", "data.val_fraction=0.2", "task.lists=true", root=mine)
+    assert (tmp_path / "run/report.html").is_file()
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_it_with_its_own_status(
+    prepare: Prepare, mine: Path, monkeypatch: pytest.MonkeyPatch, number: int, status: int
+) -> None:
+    monkeypatch.setattr("icnet.tasks.prepare.check_data", lambda *args, **kwargs: os.kill(os.getpid(), number))
+    with pytest.raises(Interrupted) as stop:
+        prepare("data=folder", *CLASSES, "data.val_fraction=0.2", root=mine)
+    assert stop.value.status == status
+
+
 def test_an_installed_icnet_writes_beside_the_user_and_not_into_the_package(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -239,6 +325,8 @@ def test_packs_are_written_for_every_split(prepare: Prepare, tmp_path: Path) -> 
     [
         (("data=imagenet",), "data=imagenet has none"),
         (("data=list", "task.lists=true"), "read from lists already"),
+        (("data=folder", "task.compress=true"), "task.compress=true says how, but task.pack is not given"),
+        (("data=folder", "task.half=true"), "task.half=true says how, but task.convert is not given"),
         (("data=folder", "task.lists=true"), "needs named classes"),
         (("data=camvid", "task.pack=true", "data.packed=null"), r"data\.packed is null"),
         (("data=camvid", "task.convert=x"), "holds no originals of CamVid"),

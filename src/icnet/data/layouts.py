@@ -72,7 +72,7 @@ class CityscapesLayout:
 
     def survey(self, split: str) -> Survey:
         folder = self._images(split)
-        _check_folder(self.root, folder, "Cityscapes", "data=cityscapes")
+        _check_folder(self.root, folder, "Cityscapes")
         kind = self._kind(split)
         images = [p for p in folder.glob("*/*_leftImg8bit.*") if is_image(p)]
         labels = (self.root / kind / split).glob("*/*_label*Ids.png")
@@ -103,7 +103,7 @@ class FolderLayout:
 
     def survey(self, split: str) -> Survey:
         folder, labels = self.root / "images" / split, self.root / "labels" / split
-        _check_folder(self.root, folder, "images and labels", "data=folder")
+        _check_folder(self.root, folder, "images and labels")
         images = [p for p in folder.rglob("*") if is_image(p)]
         label_files = (p for p in labels.rglob("*") if is_image(p))
         return _survey(images, lambda i: [labels / i.relative_to(folder).with_suffix(".png")], label_files, folder)
@@ -121,7 +121,7 @@ class ListLayout:
     def survey(self, split: str) -> Survey:
         path = self.root / f"{split}.list"
         if not path.is_file():
-            _check_folder(self.root, path, "list files", "data=list")
+            _check_folder(self.root, path, "list files")
         survey = Survey([], [], [], [])
         for number, line in read_lines(path):
             try:
@@ -160,7 +160,7 @@ class KittiRoadLayout:
 
     def survey(self, split: str) -> Survey:
         folder = self._images
-        _check_folder(self.root, folder, "KITTI road", "data=kitti_road")
+        _check_folder(self.root, folder, "KITTI road")
         if split != "train":
             raise DataError(
                 f"KITTI road has no labels for a split {split!r}: use data.val_fraction=0.2 to set training frames aside"
@@ -197,11 +197,11 @@ def is_image(path: Path) -> bool:
     return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
 
 
-def _check_folder(root: Path, expected: Path, what: str, option: str) -> None:
+def _check_folder(root: Path, expected: Path, what: str) -> None:
     if expected.is_dir():
         return
     if not root.is_dir():
-        raise DataError(f"there is no folder {root}: set data.root to the place of your data ({option})")
+        raise DataError(f"there is no folder {root}: set data.root to the place of your data")
     there = ", ".join(sorted(p.name for p in root.iterdir())[:6]) or "nothing"
     raise DataError(
         f"{root} holds no {what}: expected {expected} but found {there}; "

@@ -54,5 +54,5 @@ def fill_frame(kicker: str, name: str, opening: Html, sections: Html, source: st
 def write_frame(path: Path, page: str) -> Path:
     """Write a page; an earlier one stays untouched when that fails."""
     with writing(path, part=f".{path.stem}-{os.getpid()}.html") as part:
-        part.write_text(page, encoding="utf-8")
+        part.write_text(page, encoding="utf-8", errors="backslashreplace")
     return path

@@ -27,6 +27,7 @@ from icnet.data.transforms import Augment
 from icnet.errors import ConfigError
 from icnet.tasks.build import build, run_folder
 from icnet.tasks.results import describe_machine, write_results
+from icnet.tasks.signals import interruptible
 from icnet.training.datamodule import SegmentationDataModule
 
 log = logging.getLogger(__name__)
@@ -66,7 +67,7 @@ def benchmark(cfg: DictConfig) -> None:
     samples = [s for split in data.train_split for s in data.layout.samples(split)][: task.frames]
     folder, crop_size, scale = run_folder(), data.augment.crop_size, list(task.scale)
     Augment(crop_size, scale)  # refuses what cannot be
-    with one_core(), tempfile.TemporaryDirectory(dir=folder) as packs:
+    with interruptible(), one_core(), tempfile.TemporaryDirectory(dir=folder) as packs:
         ways = make_ways(samples, data.classes, crop_size, scale, Path(packs))
         seconds = measure(ways, len(samples), task.samples)
     metrics = summarize(ways, seconds, len(samples), task.samples)

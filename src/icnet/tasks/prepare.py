@@ -19,7 +19,7 @@ from icnet.data.check.place import holds, say_place
 from icnet.data.check.propose import propose_classes, read_names
 from icnet.data.check.summary import Summary
 from icnet.data.labels import ClassTable
-from icnet.data.layouts import Layout, ListLayout
+from icnet.data.layouts import CityscapesLayout, Layout, ListLayout
 from icnet.errors import ConfigError, DataError
 from icnet.files import writing
 from icnet.report.check import say_reading, write_check
@@ -37,6 +37,7 @@ from icnet.tasks.prepare_propose import (
 )
 from icnet.tasks.prepare_table import print_summary, show_progress
 from icnet.tasks.results import describe_machine, write_results
+from icnet.tasks.signals import interruptible
 
 log = logging.getLogger(__name__)
 
@@ -45,19 +46,27 @@ _VAL_FRACTION = 0.2  # of the training frames validates, for a proposal, where n
 
 def prepare(cfg: DictConfig) -> None:
     """Convert, check, say what was found, write what is asked for; DataError where something must be mended first."""
-    begin = time.monotonic()
     check_settings(cfg)
+    with interruptible():
+        check_and_write(cfg)
+
+
+def check_and_write(cfg: DictConfig) -> None:
+    """What was found is written also where something that was asked for fails."""
+    begin = time.monotonic()
     advice = list(convert_camvid(cfg))
     layout = open_layout(cfg)
     advice += draw_labels(cfg.task.labels, layout, splits_of(cfg))
     summary = examine(cfg, layout)
     print_summary(summary)
     files = propose_files(cfg, summary) if cfg.task.save_as or not has_classes(cfg) else {}
-    if not summary.grave:
-        advice += write_requested(cfg, layout, summary, files)
-    for line in advice:
-        log.info("%s", line)
-    write_findings(cfg, replace(summary, advice=tuple(advice)), files, time.monotonic() - begin)
+    try:
+        if not summary.grave:
+            advice += write_requested(cfg, layout, summary, files)
+    finally:
+        for line in advice:
+            log.info("%s", line)
+        write_findings(cfg, replace(summary, advice=tuple(advice)), files, time.monotonic() - begin)
     if summary.grave:
         count = sum(map(len, summary.grave.values()))
         raise DataError(
@@ -69,10 +78,6 @@ def prepare(cfg: DictConfig) -> None:
 def check_settings(cfg: DictConfig) -> None:
     """Refuse what cannot be done, before anything is read."""
     task, data = cfg.task, cfg.data
-    if "layout" not in data:
-        raise ConfigError(
-            f"task=prepare checks images with label maps, and data={data.name} has none: choose another data="
-        )
     if task.save_as is not None:
         check_name(task.save_as)
     if task.lists and data.layout._target_.endswith(ListLayout.__name__):
@@ -83,6 +88,9 @@ def check_settings(cfg: DictConfig) -> None:
         )
     if task.pack and data.packed is None:
         raise ConfigError("data.packed is null: name the folder that task.pack=true writes to")
+    for option, needed in (("compress", "pack"), ("half", "convert")):
+        if task[option] and not task[needed]:
+            raise ConfigError(f"task.{option}=true says how, but task.{needed} is not given: give both, or neither")
 
 
 def has_classes(cfg: DictConfig) -> bool:
@@ -110,6 +118,14 @@ def splits_of(cfg: DictConfig) -> list[str]:
     return list(dict.fromkeys([*names(cfg.data.train_split), *validation]))
 
 
+def looked_at(cfg: DictConfig, layout: Layout) -> list[str]:
+    """Beside those, what is evaluated alone. Cityscapes' test split is published with blank labels."""
+    alone = names(cfg.data.split) if cfg.data.split is not None else []
+    if holds(layout, ["test"]) and not isinstance(layout, CityscapesLayout):
+        alone.append("test")
+    return list(dict.fromkeys([*splits_of(cfg), *alone]))
+
+
 def names(split: object) -> list[str]:
     """One split or several, as a list."""
     return [split] if isinstance(split, str) else list(split)  # type: ignore[call-overload]
@@ -120,7 +136,15 @@ def examine(cfg: DictConfig, layout: Layout) -> Summary:
     classes: ClassTable | None = build(cfg.data.classes) if has_classes(cfg) else None
     with show_progress("Reading") as progress:
         try:
-            facts = check_data(layout, splits_of(cfg), classes, deep=cfg.task.deep, progress=progress)
+            facts = check_data(
+                layout,
+                looked_at(cfg, layout),
+                classes,
+                train=names(cfg.data.train_split),
+                val_fraction=cfg.data.val_fraction,
+                deep=cfg.task.deep,
+                progress=progress,
+            )
         except DataError as error:
             raise say_place(error, build(cfg.data.layout), layout.root, splits_of(cfg)) from error
     if classes is None or any(finding.kind is Kind.UNKNOWN_LABEL for finding in facts.findings):
@@ -149,6 +173,8 @@ def write_requested(cfg: DictConfig, layout: Layout, summary: Summary, files: Ma
     if cfg.task.pack and summary.classes is not None:
         folder = Path(cfg.data.packed)
         yield from write_packs(layout, splits_of(cfg), summary.classes, folder, compress=cfg.task.compress)
+    if ignored := [row.value for row in summary.value_rows if files and row.meaning == "ignored"]:
+        yield f"Of no class in the proposal, and ignored: {', '.join(ignored)}"
     if cfg.task.save_as:
         write_files(files)
         yield f"Wrote {' and '.join(map(str, files))}: look at the names and colours of the classes"
@@ -164,7 +190,9 @@ def write_findings(cfg: DictConfig, summary: Summary, files: Mapping[Path, str],
     folder = run_folder()
     with writing(folder / "prepare.json") as part:
         part.write_text(
-            json.dumps(summary.to_dict(), indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8"
+            json.dumps(summary.to_dict(), indent=1, ensure_ascii=False, allow_nan=False) + "\n",
+            encoding="utf-8",
+            errors="backslashreplace",  # names of files in another encoding
         )
     write_check(folder, summary, {str(path): content for path, content in files.items()})
     metrics = {

@@ -12,12 +12,13 @@ from typing import Any, cast
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from icnet.data.check.propose import choose_crop, classes_yaml, data_yaml
 from icnet.data.check.summary import Summary
 from icnet.data.check.values import Form, meanings
 from icnet.data.labels import ClassTable
-from icnet.errors import ConfigError
+from icnet.errors import ConfigError, ICNetError
 from icnet.files import make_folder, writing
 from icnet.tasks.build import build
 
@@ -46,11 +47,18 @@ def propose_files(cfg: DictConfig, summary: Summary) -> dict[Path, str]:
         return {}
     name = cfg.task.save_as or _ANY_NAME
     plain = cast("dict[str, Any]", OmegaConf.to_container(cfg.data, resolve=True))
-    settings = {"root": os.path.abspath(plain["root"]), "crop_size": choose_crop(sizes)}
+    settings: dict[str, Any] = {"root": os.path.abspath(plain["root"]), "crop_size": choose_crop(sizes)}
+    settings |= {key: plain[key] for key in _KEPT}
+    if any(setting.startswith("data.crop_size=") for setting in given_settings()):
+        settings["crop_size"] = plain["crop_size"]
+    if plain["packed"] != f"{plain['root']}/packed":
+        settings["packed"] = plain["packed"] and os.path.abspath(plain["packed"])
+    pairs = sum(split.pairs for split in summary.facts.splits if split.name in summary.train)
+    settings["batch_size"] = min(plain["batch_size"], max(1, pairs - round((plain["val_fraction"] or 0) * pairs)))
     layout = {key: value for key, value in plain["layout"].items() if key != "_partial_"}
     data, table = _files_of(name)
     return {
-        data: data_yaml(name, layout, settings | {key: plain[key] for key in _KEPT}),
+        data: data_yaml(name, layout, settings),
         table: classes_yaml(summary.classes, name),
     }
 
@@ -87,18 +95,28 @@ def fitting_tables(values: Mapping[Form, Mapping[int, int]]) -> Iterator[str]:
     for folder in _config_folders():
         for path in sorted((folder / "data" / "classes").glob("*.yaml")):
             table = _read_table(path)
+            if table is None:
+                continue
             known = {form: meanings(table, form) for form in values}
             used = {known[form].get(value, -1) for form, counts in values.items() for value in counts}
             if -1 not in used and len(used & set(range(len(table)))) >= _MOST * len(table):
                 yield path.stem
 
 
-def _read_table(path: Path) -> ClassTable:
-    """A class table of the configuration, with those it is based on."""
+def _read_table(path: Path) -> ClassTable | None:
+    """A class table of the configuration, with those it is based on; None where that takes Hydra itself to put together."""
     node = OmegaConf.load(path)
-    assert isinstance(node, DictConfig)
-    parents = [OmegaConf.load(path.with_name(f"{parent}.yaml")) for parent in node.pop("defaults", [])]
-    table: ClassTable = build(cast("DictConfig", OmegaConf.merge(*parents, node)))
+    if not isinstance(node, DictConfig):
+        return None
+    parents = []
+    for name in node.pop("defaults", []):
+        places = [folder / "data" / "classes" / f"{name}.yaml" for folder in _config_folders()]
+        if (place := next((p for p in places if p.is_file()), None)) is not None:
+            parents.append(OmegaConf.load(place))
+    try:
+        table: ClassTable = build(cast("DictConfig", OmegaConf.merge(*parents, node)))
+    except (OmegaConfBaseException, ICNetError):
+        return None
     return table
 
 

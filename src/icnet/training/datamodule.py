@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytorch_lightning as pl
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from icnet.data.dataset import EvalSampler, Frame, Place, SegmentationDataset, TrainSampler
+from icnet.data.holdout import split_off
 from icnet.data.labels import ClassTable
 from icnet.data.layouts import Layout, Sample
 from icnet.data.pack.read import PackedFrames, open_packs
@@ -212,18 +212,6 @@ def choose_workers(processes: int = 1) -> int:
     if not torch.cuda.is_available():
         return 0
     return max(1, min(8, count_cores() // processes - 1))
-
-
-def split_off(samples: Sequence[Sample], share: float) -> tuple[list[Sample], list[Sample]]:
-    """(the rest, the given share), drawn with a fixed seed so that every run has the same validation frames."""
-    count = round(share * len(samples))
-    if not 0 < count < len(samples):
-        raise DataError(
-            f"data.val_fraction={share} of {len(samples)} images leaves training or validation empty: choose another share"
-        )
-    chosen = set(np.random.default_rng(0).permutation(len(samples))[:count].tolist())
-    rest = [s for i, s in enumerate(samples) if i not in chosen]
-    return rest, [s for i, s in enumerate(samples) if i in chosen]
 
 
 def _splits(split: str | Sequence[str]) -> list[str]:

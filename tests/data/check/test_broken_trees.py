@@ -251,6 +251,26 @@ def test_a_class_that_no_label_holds_is_a_note(tree: Path) -> None:
     assert not Kind.ABSENT_CLASS.grave
 
 
+def test_a_class_that_only_validation_holds_is_a_note(tree: Path) -> None:
+    for name in "abc":
+        frame(tree, "train", name, np.zeros((40, 64)))
+    lines = by_kind(check_data(FolderLayout(tree), ["train", "val"], CLASSES, train=["train"]).findings)
+    assert lines == {Kind.ABSENT_CLASS: ["no label of the training split that was read holds car, others do"]}
+
+
+def test_a_label_whose_name_ends_in_capitals_is_told_so(tree: Path) -> None:
+    label = tree / "labels/train/b.png"
+    label.rename(label.with_suffix(".PNG"))
+    (line,) = found(FolderLayout(tree))[Kind.WRONG_EXTENSION]
+    assert "b.PNG is not found by that name: let it end in .png" in line
+
+
+def test_the_frames_are_counted_as_they_are_read(tree: Path) -> None:
+    seen: list[tuple[int, int]] = []
+    check_data(FolderLayout(tree), ["train", "val"], CLASSES, workers=3, progress=lambda *now: seen.append(now))
+    assert seen == [(1, 5), (2, 5), (3, 5), (4, 5), (5, 5)]
+
+
 def test_without_deep_an_even_choice_of_labels_is_decoded(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("icnet.data.check.check.SAMPLE", 2)
     facts = check_data(FolderLayout(tree), ["train", "val"], CLASSES)

@@ -38,6 +38,19 @@ def test_colours_are_classes_the_commonest_first_and_black_is_ignored() -> None:
     assert classes.names == ("color_00ff00", "color_ff0000")
 
 
+def test_what_is_named_as_void_is_ignored() -> None:
+    names = Names(None, {0: "road", 1: "car", 2: "Void"}, {})
+    classes = propose_classes({Form.IDS: {0: 5, 1: 5, 2: 5, 255: 9}}, names)
+    assert (tuple(classes.names), tuple(classes.ignored_ids)) == (("road", "car"), (2,))
+    assert yaml.safe_load(classes_yaml(classes, "mine"))["ignored_ids"] == [2]
+
+
+@pytest.mark.parametrize(("name", "count"), [("background", 3), ("unlabelled", 2)])
+def test_black_is_a_class_where_it_has_the_name_of_one(name: str, count: int) -> None:
+    names = Names(None, {}, {0: name, RED: "road", GREEN: "grass"})
+    assert len(propose_classes({Form.COLOURS: {0: 99, RED: 5, GREEN: 50}}, names)) == count
+
+
 def test_black_beside_one_colour_is_the_other_class() -> None:
     assert propose_classes({Form.COLOURS: {0: 99, RED: 5}}, NO_NAMES).colors == ((0, 0, 0), (255, 0, 0))
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,8 +12,10 @@ from icnet.data.check.duplicates import Place, find_duplicates
 from icnet.data.check.findings import Finding, Kind
 from icnet.data.check.frames import FrameFacts, read_frame
 from icnet.data.check.values import Form, Values, add_up, count_classes, looks_like_train_ids
+from icnet.data.holdout import split_off
 from icnet.data.labels import ClassTable
 from icnet.data.layouts import BadLine, Layout, MissingLabel, Sample, Survey
+from icnet.data.pipeline import count_cores, overlap
 from icnet.errors import DataError
 
 SAMPLE = 500  # label files of a split that are decoded where not all are
@@ -64,40 +65,56 @@ def check_data(
     splits: Sequence[str],
     classes: ClassTable | None,
     *,
+    train: Sequence[str] = (),
+    val_fraction: float | None = None,
     deep: bool = False,
     workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Facts:
     """Survey the splits, read their frames, compare them.
 
-    classes: None where they are not known yet. deep: decode every file; otherwise images are looked at by header and end
-    alone, and of the labels an even choice of SAMPLE files in each split is decoded. workers: threads. progress: called with
-    the number of frames that are done and of all.
+    classes: None where they are not known yet. train: the splits that are trained on; val_fraction: the share of them that
+    is set aside for validation. deep: decode every file; otherwise images are looked at by header and end alone, of the
+    labels an even choice of SAMPLE files in each split is decoded, all where classes are to be found. workers: threads.
+    progress: called with the number of frames that are done and of all.
     Raises DataError where no split is there at all.
     """
     surveys, findings = _survey(layout, splits)
     found = Facts([_start(name, survey) for name, survey in surveys.items()], findings, deep)
     for survey in surveys.values():
         findings += _survey_findings(survey)
-    jobs = [(split, sample, chosen) for split in found.splits for sample, chosen in _choose(surveys[split.name], deep)]
+    every = deep or classes is None
+    jobs = [(split, sample, chosen) for split in found.splits for sample, chosen in _choose(surveys[split.name], every)]
+    aside = _set_aside([s for name, survey in surveys.items() if name in train for s in survey.samples], val_fraction)
     places = []
-    with ThreadPoolExecutor(workers) as pool:
-        frames = pool.map(lambda job: read_frame(job[1], classes, decode_image=deep, decode_label=job[2]), jobs)
-        for done, ((split, _, _), frame) in enumerate(zip(jobs, frames, strict=True), 1):
-            _add(split, frame)
-            findings += frame.findings
-            if frame.size is not None:
-                places.append(Place(split.name, frame.sample.image, frame.digest))
-            if progress is not None:
-                progress(done, len(jobs))
+    frames = overlap(
+        lambda job: read_frame(job[1], classes, decode_image=deep, decode_label=job[2]), jobs, workers or count_cores()
+    )
+    for done, ((split, _, _), frame) in enumerate(zip(jobs, frames, strict=True), 1):
+        _add(split, frame)
+        findings += frame.findings
+        if frame.size is not None:
+            part = "set aside for validation" if frame.sample in aside else split.name
+            places.append(Place(part, frame.sample.image, frame.digest))
+        if progress is not None:
+            progress(done, len(jobs))
     findings += find_duplicates(places)
     if classes is not None:
-        findings += _value_findings(found.values, classes)
+        findings += _value_findings(found, train, classes)
     return found
 
 
-def _value_findings(values: Mapping[Form, Mapping[int, int]], classes: ClassTable) -> Iterator[Finding]:
-    """What the labels of all splits together tell."""
+def _set_aside(samples: list[Sample], val_fraction: float | None) -> set[Sample]:
+    """The frames that validate; none where there are too few, which training says."""
+    try:
+        return set() if val_fraction is None else set(split_off(samples, val_fraction)[1])
+    except DataError:
+        return set()
+
+
+def _value_findings(found: Facts, train: Sequence[str], classes: ClassTable) -> Iterator[Finding]:
+    """What the labels of all splits together tell, and those of training."""
+    values = found.values
     if looks_like_train_ids(values.get(Form.IDS, {}), classes):
         yield Finding(
             Kind.WRONG_IDS,
@@ -105,9 +122,12 @@ def _value_findings(values: Mapping[Form, Mapping[int, int]], classes: ClassTabl
             "(Cityscapes: data/classes=cityscapes_train_ids), or let their names end in labelTrainIds.png",
         )
     pixels, _, _ = count_classes(values, classes)
-    for name, count in zip(classes.names, pixels, strict=True):
+    learnt, _, _ = count_classes(add_up(split.values for split in found.splits if split.name in train), classes)
+    for name, count, in_training in zip(classes.names, pixels, learnt, strict=True):
         if values and not count:
             yield Finding(Kind.ABSENT_CLASS, f"no label that was read holds {name}")
+        elif train and values and not in_training:
+            yield Finding(Kind.ABSENT_CLASS, f"no label of the training split that was read holds {name}, others do")
 
 
 def _survey(layout: Layout, splits: Sequence[str]) -> tuple[dict[str, Survey], list[Finding]]:
@@ -139,7 +159,9 @@ def _survey_findings(survey: Survey) -> Iterator[Finding]:
         yield Finding(Kind.BAD_LINE if isinstance(error, BadLine) else Kind.MISSING_LABEL, str(error))
     wanted = {error.label for error in survey.refused if isinstance(error, MissingLabel)}
     for orphan in survey.orphans:
-        if orphan.with_suffix(".png") in wanted:
+        if orphan.suffix != ".png" and orphan.suffix.lower() == ".png" and orphan.with_suffix(".png") in wanted:
+            yield Finding(Kind.WRONG_EXTENSION, f"{orphan} is not found by that name: let it end in .png")
+        elif orphan.with_suffix(".png") in wanted:
             yield Finding(
                 Kind.WRONG_EXTENSION,
                 f"{orphan} is no PNG: write label maps as PNG, from the source (JPEG has changed their values)",

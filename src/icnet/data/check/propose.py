@@ -15,6 +15,7 @@ from icnet.errors import DataError
 CROP = 960  # rows and columns of a crop, where the frames have as many
 _BLACK = 0
 _NAME_FILES = ("label_colors.txt", "labelmap.txt", "classes.txt", "labels.txt", "codes.txt")
+_VOID = ("void", "ignore", "ignored", "unlabeled", "unlabelled")
 _COLOUR_LINE = re.compile(r"(\d+)[\s,]+(\d+)[\s,]+(\d+)\s+(.+)")  # 128 64 128 road
 _LABELMAP_LINE = re.compile(r"([^:#]+):(\d+),(\d+),(\d+)")  # road:128,64,128::  as CVAT writes it
 
@@ -28,7 +29,10 @@ class Names(NamedTuple):
 
 
 def propose_classes(values: Mapping[Form, Mapping[int, int]], names: Names) -> ClassTable:
-    """A class for every value that occurs, except 255, and black among colours. DataError where that makes no sense."""
+    """A class for every value that occurs, except 255, unnamed black among colours, and what is named as void.
+
+    DataError where that makes no sense.
+    """
     if not values:
         raise DataError("no label file could be read")
     forms = set(values) - {Form.TRAIN_IDS}
@@ -83,7 +87,8 @@ def choose_crop(sizes: Sequence[tuple[int, int]]) -> tuple[int, int]:
 
 
 def _classes_of_ids(counts: Mapping[int, int], names: Names) -> ClassTable:
-    ids = sorted(value for value in counts if value != IGNORE)
+    void = sorted(value for value in counts if _is_void(names.of_id.get(value)))
+    ids = sorted(value for value in counts if value != IGNORE and value not in void)
     if len(ids) < 2:
         raise DataError(
             f"the label files hold {sorted(counts)} alone, and 255 counts nowhere: a network needs two classes; "
@@ -91,7 +96,7 @@ def _classes_of_ids(counts: Mapping[int, int], names: Names) -> ClassTable:
         )
     contiguous = ids == list(range(len(ids)))
     named = [names.of_id.get(value, f"class_{value}") for value in ids]
-    return ClassTable(_unique(named), [_voc_colour(value) for value in ids], None if contiguous else ids)
+    return ClassTable(_unique(named), [_voc_colour(value) for value in ids], None if contiguous else ids, void)
 
 
 def _classes_of_colours(counts: Mapping[int, int], names: Names) -> ClassTable:
@@ -100,7 +105,9 @@ def _classes_of_colours(counts: Mapping[int, int], names: Names) -> ClassTable:
             f"the label files hold {len(counts)} colours or more: they were saved as JPEG or resized with blending; "
             "export them again as PNG"
         )
-    colours = sorted((c for c in counts if c != _BLACK), key=lambda c: -counts[c])
+    black = names.of_colour.get(_BLACK)
+    named_black = black is not None and not _is_void(black)
+    colours = sorted((c for c in counts if c != _BLACK or named_black), key=lambda c: -counts[c])
     if len(colours) < 2:
         colours = sorted(counts)  # black and one colour: black is the other class
     if len(colours) < 2:
@@ -109,6 +116,10 @@ def _classes_of_colours(counts: Mapping[int, int], names: Names) -> ClassTable:
     colours.sort(key=lambda c: known.index(c) if c in known else len(known))
     named = [names.of_colour.get(c, "color_{:02x}{:02x}{:02x}".format(*unpack(c))) for c in colours]
     return ClassTable(_unique(named), [unpack(c) for c in colours])
+
+
+def _is_void(name: str | None) -> bool:
+    return name is not None and name.lower() in _VOID
 
 
 def _read_colour(line: str) -> tuple[int, str] | None:
