@@ -183,6 +183,11 @@ class KittiRoadLayout:
         return [self._label_folder / f"{kind}_{what}_{number}" for what in ("road", "lane")]
 
 
+def split_names(split: str | Sequence[str]) -> list[str]:
+    """One split or several, as a list."""
+    return [split] if isinstance(split, str) else list(split)
+
+
 def read_lines(path: Path) -> Iterator[tuple[int, str]]:
     """The lines of a list with their numbers, without empty ones and those that begin with #."""
     try:

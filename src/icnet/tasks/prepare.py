@@ -19,7 +19,7 @@ from icnet.data.check.place import holds, say_place
 from icnet.data.check.propose import propose_classes, read_names
 from icnet.data.check.summary import Summary
 from icnet.data.labels import ClassTable
-from icnet.data.layouts import CityscapesLayout, Layout, ListLayout
+from icnet.data.layouts import CityscapesLayout, Layout, ListLayout, split_names
 from icnet.errors import ConfigError, DataError
 from icnet.files import writing
 from icnet.report.check import say_reading, write_check
@@ -106,7 +106,7 @@ def open_layout(cfg: DictConfig) -> Layout:
     layout: Layout = build(cfg.data.layout)(Path(cfg.data.root))
     if cfg.data.get("prepare"):
         build(cfg.data.prepare)(layout.root)
-    if cfg.data.val_fraction is None and not has_classes(cfg) and not holds(layout, names(cfg.data.val_split)):
+    if cfg.data.val_fraction is None and not has_classes(cfg) and not holds(layout, split_names(cfg.data.val_split)):
         cfg.data.val_fraction = _VAL_FRACTION
         log.info("There is no validation split: data.val_fraction=%s sets training frames aside", _VAL_FRACTION)
     return layout
@@ -114,21 +114,17 @@ def open_layout(cfg: DictConfig) -> Layout:
 
 def splits_of(cfg: DictConfig) -> list[str]:
     """The splits that training reads."""
-    validation = [] if cfg.data.val_fraction is not None else names(cfg.data.val_split)
-    return list(dict.fromkeys([*names(cfg.data.train_split), *validation]))
+    validation = [] if cfg.data.val_fraction is not None else split_names(cfg.data.val_split)
+    return list(dict.fromkeys([*split_names(cfg.data.train_split), *validation]))
 
 
 def looked_at(cfg: DictConfig, layout: Layout) -> list[str]:
     """Beside those, what is evaluated alone. Cityscapes' test split is published with blank labels."""
-    alone = names(cfg.data.split) if cfg.data.split is not None else []
+    named = cfg.data.split if cfg.data.val_fraction is None else None  # with it, "train" and "val" name parts
+    alone = [] if named is None else split_names(named)
     if holds(layout, ["test"]) and not isinstance(layout, CityscapesLayout):
         alone.append("test")
     return list(dict.fromkeys([*splits_of(cfg), *alone]))
-
-
-def names(split: object) -> list[str]:
-    """One split or several, as a list."""
-    return [split] if isinstance(split, str) else list(split)  # type: ignore[call-overload]
 
 
 def examine(cfg: DictConfig, layout: Layout) -> Summary:
@@ -140,7 +136,7 @@ def examine(cfg: DictConfig, layout: Layout) -> Summary:
                 layout,
                 looked_at(cfg, layout),
                 classes,
-                train=names(cfg.data.train_split),
+                train=split_names(cfg.data.train_split),
                 val_fraction=cfg.data.val_fraction,
                 deep=cfg.task.deep,
                 progress=progress,
@@ -151,7 +147,9 @@ def examine(cfg: DictConfig, layout: Layout) -> Summary:
         for name in fitting_tables(facts.values):
             facts.findings.append(Finding(Kind.OTHER_CLASSES, f"data/classes={name} gives every value a meaning"))
     classes = classes or propose(facts, layout.root)
-    return Summary(cfg.data.name, os.path.abspath(layout.root), facts, classes, tuple(names(cfg.data.train_split)))
+    return Summary(
+        cfg.data.name, os.path.abspath(layout.root), facts, classes, tuple(split_names(cfg.data.train_split))
+    )
 
 
 def propose(facts: Facts, root: Path) -> ClassTable | None:

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from icnet.data.dataset import EvalSampler, Frame, Place, SegmentationDataset, TrainSampler
 from icnet.data.holdout import split_off
 from icnet.data.labels import ClassTable
-from icnet.data.layouts import Layout, Sample
+from icnet.data.layouts import Layout, Sample, split_names
 from icnet.data.pack.read import PackedFrames, open_packs
 from icnet.data.pipeline import count_cores
 from icnet.data.transforms import Augment
@@ -102,9 +102,9 @@ class SegmentationDataModule(ResumableDataModule):
         self.layout = layout(self.root)
         self.augment = augment(crop_size)
         self.batch_size, self.num_workers = batch_size, num_workers
-        self.train_split, self.val_split = _splits(train_split), _splits(val_split)
+        self.train_split, self.val_split = split_names(train_split), split_names(val_split)
         self.val_fraction, self.seed = val_fraction, seed
-        self.split = None if split is None else _splits(split)
+        self.split = None if split is None else split_names(split)
         self.packed = None if packed is None else Path(packed)
         self._packs: dict[str, PackedFrames | None] = {}
         self.prepare, self.mean, self.std = prepare, mean, std
@@ -212,7 +212,3 @@ def choose_workers(processes: int = 1) -> int:
     if not torch.cuda.is_available():
         return 0
     return max(1, min(8, count_cores() // processes - 1))
-
-
-def _splits(split: str | Sequence[str]) -> list[str]:
-    return [split] if isinstance(split, str) else list(split)
