@@ -121,7 +121,7 @@ def test_the_headline_has_scores_time_and_number_of_images(folder: Path) -> None
         "mean over 2 classes",
         "Pixel accuracy 94.7 %",
         "Time per image 8 ms",
-        "125 images a second",
+        "125 forward passes a second in fp32",
     ):
         assert part in words
     assert "Images judged 1,234 split val" in words

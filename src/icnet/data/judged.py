@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -17,6 +19,8 @@ from icnet.data.images import Pixels, read_instance_ids, read_label
 from icnet.data.labels import IGNORE, ClassTable
 from icnet.data.layouts import Sample
 from icnet.errors import DataError
+
+log = logging.getLogger(__name__)
 
 _OWN = "_labels"  # what predict appends to the name of an image
 _CITYSCAPES = "_leftImg8bit"
@@ -57,12 +61,24 @@ class JudgedDataset(Dataset[JudgedFrame]):
     def __getitem__(self, index: int) -> JudgedFrame:
         self.frames.board.write(index)
         sample = self.frames.samples[index]
-        instances = torch.from_numpy(read_instances(sample.label))
+        instances = read_instances(sample.label)
         if self.predictions is None:
-            return JudgedFrame(*self.frames[index], instances)
-        label = read_label(sample.label, self.frames.classes)
-        predicted = self._read_prediction(self.predictions[index], label)
-        return JudgedFrame(torch.from_numpy(predicted), torch.from_numpy(label), instances)
+            image, label = self.frames[index]
+        else:
+            label = torch.from_numpy(read_label(sample.label, self.frames.classes))
+            image = torch.from_numpy(self._read_prediction(self.predictions[index], label.numpy()))
+        if instances.size and instances.shape != label.shape:
+            raise DataError(
+                f"{_instances_beside(sample.label)} and {sample.label} differ in size: export one of them again"
+            )
+        return JudgedFrame(image, label, torch.from_numpy(instances))
+
+    def have_instances(self) -> bool:
+        """Whether every frame has them: a score over some would pass for one over all."""
+        found = [_instances_beside(sample.label) is not None for sample in self.frames.samples]
+        if any(found) and not all(found):
+            log.info("%d of %d frames have no *_instanceIds.png: no iIoU", found.count(False), len(found))
+        return all(found)
 
     def _read_prediction(self, path: Path, label: Pixels) -> Pixels:
         train_ids = path.stem.endswith(_OWN) if self.train_ids is None else self.train_ids
@@ -79,18 +95,23 @@ class JudgedDataset(Dataset[JudgedFrame]):
 
 def read_instances(label: Path) -> npt.NDArray[np.int32]:
     """(H, W) instance ids from Cityscapes' *_instanceIds.png beside a label map; empty where there is none."""
-    for ids in ("_labelIds", "_labelTrainIds"):
-        path = label.with_name(label.name.replace(ids, "_instanceIds"))
-        if path != label and path.is_file():
-            return read_instance_ids(path)
-    return np.empty((0, 0), np.int32)
+    path = _instances_beside(label)
+    if path is None:
+        return np.empty((0, 0), np.int32)
+    return read_instance_ids(path)
+
+
+def _instances_beside(label: Path) -> Path | None:
+    places = [label.with_name(label.name.replace(ids, "_instanceIds")) for ids in ("_labelIds", "_labelTrainIds")]
+    return next((place for place in places if place != label and place.is_file()), None)
 
 
 def match_predictions(samples: Sequence[Sample], folder: Path) -> list[Path]:
     """The label map in `folder`, at any depth, that belongs to each sample.
 
     By its name: NAME_labels.png, NAME.png, or for Cityscapes CITY_SEQUENCE_FRAME*.png. Where several folders have the name,
-    the one that is called like the image's own folder. DataError names what is missing or not to be told apart.
+    the one that is called like the image's own folder, and those above it like those above that. DataError names what is
+    missing or not to be told apart.
     """
     if not folder.is_dir():
         raise DataError(f"there is no folder {folder}: task.predictions takes the folder of the label maps")
@@ -107,6 +128,12 @@ def match_predictions(samples: Sequence[Sample], folder: Path) -> list[Path]:
     return [path for path in found if path is not None]
 
 
+def _count_shared(path: Path, image: Path) -> int:
+    """How many folders, from the innermost outwards, are called the same."""
+    pairs = zip(reversed(path.parent.parts), reversed(image.parent.parts), strict=False)
+    return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
+
+
 def _match(image: Path, there: Mapping[str, list[Path]]) -> Path | None:
     frame = image.stem.removesuffix(_CITYSCAPES)
     named = [there.get(name, []) for name in (image.stem + _OWN, image.stem)]
@@ -115,7 +142,8 @@ def _match(image: Path, there: Mapping[str, list[Path]]) -> Path | None:
             [p for stem, paths in there.items() if stem.startswith(f"{frame}_") or stem == frame for p in paths]
         )
     candidates: list[Path] = next((paths for paths in named if paths), [])
-    near = [p for p in candidates if p.parent.name == image.parent.name] or candidates
+    shared = [_count_shared(p, image) for p in candidates]
+    near = [p for p, count in zip(candidates, shared, strict=True) if count == max(shared)]
     if len(near) > 1:
         raise DataError(f"{near[0]} and {near[1]} could both be the prediction for {image}: leave one of them out")
     return near[0] if near else None

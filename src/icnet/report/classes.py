@@ -46,29 +46,35 @@ def score_table(
     colors: Mapping[str, tuple[int, int, int]],
     *,
     sort: bool = True,
+    absent: str = "neither labelled nor predicted",
 ) -> Html:
-    """A row for each name: its score in per cent, a bar of it, the further columns that hold anything."""
+    """A row for each name: its score in per cent, a bar of it, the further columns that hold anything.
+
+    absent: said where there is no score.
+    """
     if not scores:
         return EMPTY
     shown = [column for column in columns if any(is_number(score) for score in column.scores.values())]
     titles = [tag("th", text(f"{column.title}, %"), scope="col") for column in shown]
     top = tag("tr", tag("th", text(head), scope="col") + tag("th", "IoU, %", scope="col") + _hidden() + "".join(titles))
     names = sorted(scores, key=lambda name: -_or_less(scores[name])) if sort else list(scores)
-    rows = (_row(name, scores[name], [c.scores.get(name) for c in shown], colors) for name in names)
+    rows = (_row(name, scores[name], [c.scores.get(name) for c in shown], colors, absent) for name in names)
     table = tag("table", tag("thead", top) + tag("tbody", join(rows)), class_="classes")
     return tag("div", table, class_="scroll")
 
 
 def _row(
-    name: str, score: float | None, others: Sequence[float | None], colors: Mapping[str, tuple[int, int, int]]
+    name: str,
+    score: float | None,
+    others: Sequence[float | None],
+    colors: Mapping[str, tuple[int, int, int]],
+    absent: str,
 ) -> Html:
     color = colors.get(name)
     head = tag("th", (swatch(color) if colors else "") + text(name), scope="row")
     rest = "".join(tag("td", _show(other)) for other in others)
     if not is_number(score):
-        return tag(
-            "tr", head + tag("td", "absent") + tag("td", "neither labelled nor predicted") + rest, class_="quiet"
-        )
+        return tag("tr", head + tag("td", "absent") + tag("td", text(absent)) + rest, class_="quiet")
     fill = shade(color) if colors else "var(--accent)"
     bar = tag("div", tag("i", "", style=f"width:{percent(score)}%;background:{fill}"), class_="bar")
     return tag("tr", head + tag("td", percent(score)) + tag("td", bar) + rest)

@@ -62,7 +62,10 @@ def confusions(run: Run) -> Html:
     if found is None or not found.counts.any():
         return EMPTY
     told = list(say_strongest(found))
-    words = paragraph(say_costliest(found)) + (tag("ul", join(tag("li", prose(line)) for line in told)) if told else "")
+    lead = " The strongest confusions, by the share of a class that is lost to another:" if told else ""
+    words = paragraph(say_costliest(found) + lead) + (
+        tag("ul", join(tag("li", prose(line)) for line in told)) if told else ""
+    )
     return Html(words + (_heat_map(found, run) if len(found.names) <= _MOST_CLASSES else _too_many(found)))
 
 
@@ -85,8 +88,7 @@ def say_costliest(found: Confusion) -> str:
     true, taken = divmod(int(errors.argmax()), len(errors))
     return (
         f"{percent(wrong / found.counts.sum())} % of the labelled pixels are wrong; the largest part of these, "
-        f"{percent(errors.max() / wrong)} %, is {found.names[true]} taken for {found.names[taken]}. "
-        "The strongest confusions, by the share of a class that is lost to another:"
+        f"{percent(errors.max() / wrong)} %, is {found.names[true]} taken for {found.names[taken]}."
     )
 
 

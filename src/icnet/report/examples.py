@@ -14,7 +14,6 @@ _KINDS = {"image": "Image", "label": "Label", "prediction": "Prediction", "error
 _GROUPS = {
     "worst": ("The worst", "Those of the lowest mIoU, the worst first: where to look for what goes wrong."),
     "typical": ("Typical ones", "Those around the median mIoU: what to expect."),
-    "spread": ("Across the split", "Frames spread evenly over the validation images."),
 }
 
 

@@ -67,9 +67,10 @@ def _say_exits(found: Mapping[str, Mapping[str, Any]]) -> str:
     words = "The cascade can stop early: an exit computes only the branches that it needs."
     (first, early), *_, (_, last) = found.items()
     if is_number(early.get("image_ms")) and is_number(last.get("image_ms")) and last["image_ms"] > 0:
+        lower = 100 * (last["miou"] - early["miou"])
         words += (
             f" {first} takes {percent(early['image_ms'] / last['image_ms'])} % of the time of the whole network, "
-            f"and its mIoU is {100 * (last['miou'] - early['miou']):.1f} points lower."
+            f"and its mIoU is {abs(lower):.1f} points {'lower' if lower >= 0 else 'higher'}."
         )
     return words
 

@@ -29,7 +29,7 @@ def _by_distance(run: Run) -> Html:
         first, best = next(iter(known)), max(known, key=known.__getitem__)
         words += f" Right at the outlines ({first}) it is {percent(known[first])} %; "
         words += f"highest {best}, {percent(known[best])} %."
-    table = score_table("Distance", scores, (), {}, sort=False)
+    table = score_table("Distance", scores, (), {}, sort=False, absent="no pixel is there")
     return tag("div", tag("h3", "By distance from an outline") + paragraph(words) + table)
 
 
@@ -41,7 +41,7 @@ def _by_size(run: Run) -> Html:
         "A segment is a connected region of one class; sizes are shares of the image's area"
         f"{_say_sides(run)}. Missed pixels count by the segment of the label, false ones by the predicted segment."
     )
-    table = score_table("Size of the segment", scores, (), {}, sort=False)
+    table = score_table("Size of the segment", scores, (), {}, sort=False, absent="no pixel is there")
     return tag("div", tag("h3", "By size of an object") + paragraph(words) + table)
 
 

@@ -124,7 +124,7 @@ def _cards(run: Run) -> Iterator[Html]:
 def _say_rate(image_ms: float, device: object) -> str:
     rate = 1000 / image_ms if image_ms > 0 else 0.0
     shown = f"{rate:.0f}" if rate >= 10 else f"{rate:.1f}"
-    return f"{shown} images a second" + (f", {device}" if device else "")
+    return f"{shown} forward passes a second in fp32" + (f", {device}" if device else "")
 
 
 def _score_row(key: str, value: float) -> Html:

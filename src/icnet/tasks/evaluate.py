@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
+from icnet.data.images import read_size
 from icnet.data.judged import JudgedDataset, match_predictions
 from icnet.data.layouts import Sample
-from icnet.deploy.measure import count_macs, count_parameters, measure_image_ms
+from icnet.deploy.measure import count_macs, count_parameters
 from icnet.errors import ConfigError, ICNetError
 from icnet.model.icnet import CascadeLogits
 from icnet.predict import Predictor
@@ -20,14 +23,15 @@ from icnet.report.page import write_report
 from icnet.tasks.build import build, run_folder
 from icnet.tasks.figures import draw_evaluation
 from icnet.tasks.fit import build_evaluator, start
+from icnet.tasks.judging import judge_frames, measure_exits
 from icnet.tasks.loggers import finish_tracking
 from icnet.tasks.results import describe_machine, print_classes, write_results
-from icnet.tasks.scores import summarize_difference, summarize_evaluation, summarize_exit
+from icnet.tasks.scores import summarize_difference, summarize_evaluation
 from icnet.tasks.trained import Trained, describe_trained, read_trained
 from icnet.training.datamodule import SegmentationDataModule
-from icnet.training.evaluation import Evaluation, judge
 
 log = logging.getLogger(__name__)
+_OF_A_NETWORK = ("exit", "exits", "size", "scales", "flip", "window")
 _IDS = {"train": True, "label": False, None: None}
 
 
@@ -55,14 +59,14 @@ def evaluate(cfg: DictConfig) -> None:
     judged = read_judged(cfg)
     trainer = build_evaluator(cfg, folder)
     log.info("Evaluating %d frames", len(judged.frames))
-    result = judge(trainer, main_of(judged), judged.others(cfg.task.exits), judged.frames, cfg.data.num_workers)
+    result = judge_frames(trainer, main_of(judged), judged.others(cfg.task.exits), judged.frames, cfg.data.num_workers)
     metrics = summarize_evaluation(result, judged.data.classes)
     if metrics["miou"] is None:
         raise ICNetError("the labels hold no labelled pixel: check data.split and data.classes.ignored_ids")
     protocol = describe_protocol(cfg, judged)
     if judged.trained is not None:
         size = tuple(judged.trained.predictor.scheme.size or protocol["image_size"])
-        metrics |= measure(judged.trained, result, size)
+        metrics |= measure_exits(judged.trained.net, judged.trained.exit, result, size)
         protocol |= describe_trained(judged.trained) | {
             "parameters": count_parameters(judged.trained.net),
             "macs": count_macs(judged.trained.predictor.net, size),
@@ -91,6 +95,10 @@ def read_judged(cfg: DictConfig) -> Judged:
     """The frames, and what reads them: ckpt, or task.predictions in its place."""
     if cfg.task.predictions and (cfg.ckpt or cfg.task.compare):
         raise ConfigError("task.predictions scores label maps that are there already: leave out ckpt and task.compare")
+    if cfg.task.predictions and (given := [f"task.{key}" for key in _OF_A_NETWORK if given_setting(f"task.{key}")]):
+        raise ConfigError(
+            f"{', '.join(given)}: says how a network reads frames, and task.predictions has none; leave it out"
+        )
     data: SegmentationDataModule = build(cfg.data)
     trained = other = None
     if not cfg.task.predictions:
@@ -107,6 +115,11 @@ def read_judged(cfg: DictConfig) -> Judged:
         raise ConfigError(f"task.prediction_ids is {cfg.task.prediction_ids!r}: choose train, label or null")
     paths = match_predictions(samples, Path(cfg.task.predictions))
     return Judged(data, JudgedDataset(samples, data.classes, paths, _IDS[cfg.task.prediction_ids]))
+
+
+def given_setting(key: str) -> bool:
+    """Whether the command line says something of it."""
+    return any(override.partition("=")[0] == key for override in HydraConfig.get().overrides.task)
 
 
 def check_classes(trained: Trained, data: SegmentationDataModule) -> None:
@@ -128,30 +141,21 @@ def choose_frames(samples: list[Sample], most: int | None) -> list[Sample]:
     return [samples[i] for i in np.linspace(0, len(samples) - 1, most).round().astype(int).tolist()]
 
 
-def measure(trained: Trained, result: Evaluation, size: tuple[int, int]) -> dict[str, Any]:
-    """Milliseconds of a forward pass of one image; where other exits were scored, score, time and work of each."""
-    stages = [name for name in CascadeLogits._fields if name == trained.exit or name in result.others]
-    times = {name: measure_image_ms(trained.net.exit_at(name), size) for name in stages}
-    if len(stages) == 1:
-        return {"image_ms": times[trained.exit]}
-    exits = {
-        name: summarize_exit(result.others.get(name, result.matrices))
-        | {"image_ms": times[name], "macs": count_macs(trained.net.exit_at(name), size)}
-        for name in stages
-    }
-    return {"image_ms": times[trained.exit], "exits": exits}
-
-
 def describe_protocol(cfg: DictConfig, judged: Judged) -> dict[str, Any]:
-    """What makes the numbers comparable."""
+    """What makes the numbers comparable. image_size: the commonest (height, width), at which time and work are measured."""
+    sizes = [
+        size for size, _ in Counter(read_size(sample.label) for sample in judged.frames.frames.samples).most_common()
+    ]
     return {
         "data": judged.data.name,
         "split": judged.data.judged_split,
         "images": len(judged.frames),
-        "image_size": [int(n) for n in judged.frames[0].label.shape],
+        "image_size": list(sizes[0]),
+        **({"image_sizes": [list(size) for size in sizes]} if len(sizes) > 1 else {}),
         "classes": judged.data.classes.to_dict(),
         "interval": "95 %, percentile bootstrap over images",
         "predictions": cfg.task.predictions,
+        "prediction_ids": cfg.task.prediction_ids,
     }
 
 

@@ -17,7 +17,6 @@ from icnet.predict import Predictor
 from icnet.report.confusion import write_confusion
 from icnet.training.datamodule import SegmentationDataModule
 from icnet.training.evaluation import Evaluation
-from icnet.training.module import SegmentationModule
 from icnet.visualize.curves import draw_losses, draw_miou
 from icnet.visualize.examples import write_examples
 from icnet.visualize.history import read_history
@@ -28,28 +27,19 @@ ROWS = 4
 EXAMPLES = 10  # the worst and the typical frames of an evaluation
 
 
-def draw_figures(
-    folder: Path, module: SegmentationModule, data: SegmentationDataModule, metrics: Mapping[str, Any], matrix: Tensor
-) -> None:
-    """Curves, scores per class, confusions and rows of image / label / prediction, as folder/figures/*.png.
-
-    Beside them what the report draws itself: confusion.csv and examples/.
-    """
+def draw_training(folder: Path, data: SegmentationDataModule, predictor: Predictor) -> None:
+    """What a training run has beside its evaluation: curves, and rows of image / label / prediction, in folder/figures."""
     figures = folder / "figures"
     figures.mkdir(exist_ok=True)
-    rows = choose_rows(module, data)
-    draw_rows(rows, data.classes, figures / "rows.png")
-    write_examples(folder, {"spread": rows}, data.classes)
-    _draw_scores(folder, metrics, matrix, data.classes)
+    draw_rows(choose_rows(predictor, data), data.classes, figures / "rows.png")
     if (folder / "metrics.csv").is_file():
         history = read_history(folder / "metrics.csv")
         draw_losses(history, figures / "losses.png")
         draw_miou(history, figures / "miou.png")
 
 
-def choose_rows(module: SegmentationModule, data: SegmentationDataModule) -> list[Row]:
+def choose_rows(predictor: Predictor, data: SegmentationDataModule) -> list[Row]:
     """Frames spread evenly over the validation split, with what the network makes of them."""
-    predictor = Predictor(module.net, module.normalize)
     frames = data.val_set
     chosen = np.unique(np.linspace(0, len(frames) - 1, min(ROWS, len(frames))).round().astype(int))
     rows = []

@@ -12,19 +12,21 @@ from omegaconf import DictConfig, OmegaConf
 
 from icnet.data.judged import JudgedDataset
 from icnet.data.weights import compute_class_weights
-from icnet.deploy.measure import count_macs, count_parameters, measure_image_ms
+from icnet.deploy.measure import count_macs, count_parameters
 from icnet.errors import ICNetError
+from icnet.model.icnet import CascadeLogits
 from icnet.model.preprocess import Normalize
 from icnet.predict import Predictor
 from icnet.report.page import write_report
 from icnet.tasks.build import build, build_network, run_folder
-from icnet.tasks.figures import draw_figures
+from icnet.tasks.figures import draw_evaluation, draw_training
 from icnet.tasks.fit import build_trainer, choose_autocast, fit, start
+from icnet.tasks.judging import judge_frames, measure_exits
 from icnet.tasks.loggers import finish_tracking
 from icnet.tasks.results import describe_machine, print_classes, write_results
 from icnet.tasks.scores import summarize_evaluation
 from icnet.training.datamodule import SegmentationDataModule
-from icnet.training.evaluation import Evaluation, judge
+from icnet.training.evaluation import Evaluation
 from icnet.training.module import SegmentationModule
 from icnet.weights import read_checkpoint, sha256
 
@@ -58,10 +60,12 @@ def train(cfg: DictConfig) -> None:
     result = score(cfg, trainer, module, data, best)
     metrics = summarize_evaluation(result, data.classes)
     protocol = describe_protocol(cfg, module, data, best)
-    metrics["image_ms"] = measure_image_ms(module.net, tuple(protocol["image_size"]))
+    metrics |= measure_exits(module.net, CascadeLogits._fields[-1], result, tuple(protocol["image_size"]))
     if trainer.is_global_zero:
         write_results(folder, "train", cfg.name, metrics, protocol, time.monotonic() - begin)
-        draw_figures(folder, module, data, metrics, result.matrix)
+        predictor = Predictor(module.net, module.normalize)
+        draw_evaluation(folder, judged_frames(data), result, metrics, predictor)
+        draw_training(folder, data, predictor)
         write_report(folder)
         print_classes(metrics, "Validation, best checkpoint")
         log.info("mIoU %.4f; report: %s", metrics["miou"], folder / "report.html")
@@ -95,14 +99,23 @@ def build_module(cfg: DictConfig, data: SegmentationDataModule) -> SegmentationM
 def score(
     cfg: DictConfig, trainer: pl.Trainer, module: SegmentationModule, data: SegmentationDataModule, best: Path
 ) -> Evaluation:
-    """Judge the best checkpoint on the validation frames."""
+    """Judge the best checkpoint, and its earlier exits, on the validation frames."""
     if not best.is_file():
         raise ICNetError(
             "training ended before its first validation: train longer or set trainer.val_check_interval lower"
         )
     module.net.load_state_dict(read_checkpoint(best).state)
-    predictor = Predictor(module.net, module.normalize, autocast=choose_autocast(cfg.trainer))
-    return judge(trainer, predictor, {}, JudgedDataset(data.val_set.samples, data.classes), data.num_workers)
+    autocast = choose_autocast(cfg.trainer)
+    exits = {
+        name: Predictor(module.net.exit_at(name), module.normalize, autocast=autocast) for name in CascadeLogits._fields
+    }
+    main = exits.pop(CascadeLogits._fields[-1])
+    return judge_frames(trainer, main, exits, judged_frames(data), data.num_workers)
+
+
+def judged_frames(data: SegmentationDataModule) -> JudgedDataset:
+    """The validation frames at native size."""
+    return JudgedDataset(data.val_set.samples, data.classes)
 
 
 def describe_protocol(
@@ -126,5 +139,5 @@ def describe_protocol(
         "parameters": count_parameters(module.net),
         "macs": count_macs(module.net, (int(size[0]), int(size[1]))),
         "checkpoint_sha256": sha256(checkpoint),
-        **describe_machine(module.device),
+        **describe_machine(module.trainer.strategy.root_device),
     }

@@ -12,8 +12,8 @@ from torch.utils.data import DataLoader
 
 from icnet.data.dataset import EvalSampler
 from icnet.data.judged import JudgedDataset, JudgedFrame
-from icnet.data.labels import ClassTable
 from icnet.data.workers import naming_deaths
+from icnet.errors import DataError
 from icnet.metrics.boundary import BoundaryResult, BoundaryScores
 from icnet.metrics.instances import InstanceIoU, InstanceScores
 from icnet.metrics.per_image import PerImageConfusion
@@ -53,9 +53,12 @@ def judge(
     num_workers: int | None = None,
 ) -> Evaluation:
     """Read every frame once, on all processes of the trainer together, and score what the predictors make of it."""
-    module = EvaluationModule(main, others, frames.frames.classes)
+    module = EvaluationModule(main, others, frames)
     with naming_deaths(lambda: [frames.frames.board]):
         trainer.test(module, FramesToJudge(frames, num_workers), verbose=False)
+    module.to(
+        trainer.strategy.root_device
+    )  # Lightning leaves it on the CPU; what is timed next is timed where it judged
     return module.result
 
 
@@ -64,18 +67,20 @@ class EvaluationModule(pl.LightningModule):
 
     main: what is judged; None: the frames are label maps already.
     others: scored by their confusion matrices alone (other exits, another checkpoint).
+    frames: what is judged; objects are scored where all of them have instances.
     """
 
-    def __init__(self, main: Predictor | None, others: Mapping[str, Predictor], classes: ClassTable) -> None:
+    def __init__(self, main: Predictor | None, others: Mapping[str, Predictor], frames: JudgedDataset) -> None:
         super().__init__()
-        self.main, self.others = main, dict(others)
+        self.main, self.others, self.frames = main, dict(others), frames
+        classes = frames.frames.classes
         count = len(classes)
         self.confusion = PerImageConfusion(count)
         self.other_confusions = {name: PerImageConfusion(count) for name in others}
         self.boundary = BoundaryScores(count)
         self.by_size = CountsBySize(count)
         self.by_distance = ConfusionByDistance(count)
-        self.instances = InstanceIoU(classes) if classes.instance_sizes else None
+        self.instances = InstanceIoU(classes) if classes.instance_sizes and frames.have_instances() else None
         predictors = [predictor for predictor in (main, *others.values()) if predictor is not None]
         parts = [part for predictor in predictors for part in (predictor.net, predictor.normalize)]
         self.parts = nn.ModuleList([*parts, *self.other_confusions.values()])  # Lightning brings them to the device
@@ -83,14 +88,20 @@ class EvaluationModule(pl.LightningModule):
     def test_step(self, batch: JudgedFrame, batch_idx: int) -> None:
         place = batch_idx * self.trainer.world_size + self.trainer.global_rank  # as EvalSampler deals them out
         index = torch.tensor([place])
-        label_map = batch.image if self.main is None else self.main.label_maps(batch.image)
+        label_map = batch.image if self.main is None else self._read(self.main, batch, place)
         self.confusion.update(label_map, batch.label, index)
         for name, predictor in self.others.items():
-            self.other_confusions[name].update(predictor.label_maps(batch.image), batch.label, index)
+            self.other_confusions[name].update(self._read(predictor, batch, place), batch.label, index)
         for metric in (self.boundary, self.by_size, self.by_distance):
             metric.update(label_map, batch.label)
-        if self.instances is not None and batch.instances.numel():
+        if self.instances is not None:
             self.instances.update(label_map, batch.label, batch.instances)
+
+    def _read(self, predictor: Predictor, batch: JudgedFrame, place: int) -> Tensor:
+        try:
+            return predictor.label_maps(batch.image)
+        except DataError as error:
+            raise DataError(f"{self.frames.frames.samples[place].image}: {error}") from error
 
     def on_test_epoch_end(self) -> None:
         self.result = Evaluation(
@@ -99,15 +110,8 @@ class EvaluationModule(pl.LightningModule):
             self.boundary.compute(),
             self.by_size.compute(),
             self.by_distance.compute(),
-            self._instances(),
+            self.instances.compute() if self.instances is not None else None,
         )
-
-    def _instances(self) -> InstanceScores | None:
-        """None where no frame had instances; every process asks, since the answer is gathered."""
-        if self.instances is None:
-            return None
-        scores: InstanceScores = self.instances.compute()
-        return scores if any(value == value for value in scores.classes.values()) else None
 
 
 class FramesToJudge(pl.LightningDataModule):
