@@ -16,10 +16,10 @@ from omegaconf import DictConfig, open_dict
 
 from icnet.cli import conf_folder, run_task
 from icnet.data.labels import ClassTable
-from icnet.data.streets.write import write_streets
-from icnet.model.backbone import resnet18
 from icnet.model.icnet import ICNet
 from icnet.model.preprocess import Normalize
+from icnet.model.trunks.resnet import resnet18
+from icnet.streets.write import write_streets
 
 Run = Callable[..., Path]
 

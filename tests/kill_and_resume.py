@@ -17,7 +17,7 @@ from pathlib import Path
 
 import torch
 
-from icnet.data.streets.write import write_streets
+from icnet.streets.write import write_streets
 from icnet.training.metrics_file import read_rows
 
 ROOT = Path(__file__).parents[1]

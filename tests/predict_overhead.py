@@ -17,12 +17,12 @@ import torch
 
 from icnet.data.images import read_image
 from icnet.data.labels import ClassTable
-from icnet.data.streets.write import write_streets
-from icnet.model.backbone import resnet50
 from icnet.model.icnet import ICNet
 from icnet.model.preprocess import Normalize
-from icnet.tasks.predict import predict
-from icnet.tasks.trained import Trained, read_trained
+from icnet.model.trunks.resnet import resnet50
+from icnet.streets.write import write_streets
+from icnet.tasks.predict.predict import predict
+from icnet.tasks.setup.trained import Trained, read_trained
 from tests.conftest import compose_run
 
 SIZE = (1024, 2048)

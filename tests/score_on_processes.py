@@ -13,11 +13,11 @@ import torch
 from hydra import compose, initialize_config_dir
 
 from icnet.cli import conf_folder
-from icnet.losses import CascadeLoss
-from icnet.model.backbone import resnet18
 from icnet.model.icnet import ICNet
 from icnet.model.preprocess import Normalize
-from icnet.tasks.build import build
+from icnet.model.trunks.resnet import resnet18
+from icnet.objectives.cascade import CascadeLoss
+from icnet.tasks.setup.build import build
 from icnet.training.datamodule import SegmentationDataModule
 from icnet.training.module import SegmentationModule
 

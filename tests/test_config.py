@@ -98,7 +98,7 @@ def test_weights_of_a_backbone_are_a_setting_though_the_spec_has_none() -> None:
 
 
 def test_a_target_that_does_not_exist_is_named() -> None:
-    assert "icnet.losses.NoLoss" in refusal("loss._target_=icnet.losses.NoLoss")
+    assert "icnet.objectives.cascade.NoLoss" in refusal("loss._target_=icnet.objectives.cascade.NoLoss")
 
 
 def test_a_setting_that_hydra_refuses_gets_a_suggestion() -> None:

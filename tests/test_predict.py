@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from icnet.errors import ConfigError, DataError
-from icnet.model.backbone import resnet18
 from icnet.model.icnet import ICNet
 from icnet.model.preprocess import Normalize
+from icnet.model.trunks.resnet import resnet18
 from icnet.predict import Predictor, Scheme
 
 PLAIN = Normalize((0, 0, 0), (1, 1, 1))

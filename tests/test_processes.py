@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from icnet.data.streets.write import write_streets
+from icnet.streets.write import write_streets
 from tests.kill_and_resume import ROOT, SETTINGS
 
 pytestmark = pytest.mark.slow

@@ -6,28 +6,28 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from icnet.losses import OHEM as OHEM
-    from icnet.losses import CascadeLoss as CascadeLoss
-    from icnet.model.backbone import resnet18 as resnet18
-    from icnet.model.backbone import resnet34 as resnet34
-    from icnet.model.backbone import resnet50 as resnet50
-    from icnet.model.backbone import resnet101 as resnet101
     from icnet.model.icnet import CascadeLogits as CascadeLogits
     from icnet.model.icnet import ICNet as ICNet
+    from icnet.model.trunks.resnet import resnet18 as resnet18
+    from icnet.model.trunks.resnet import resnet34 as resnet34
+    from icnet.model.trunks.resnet import resnet50 as resnet50
+    from icnet.model.trunks.resnet import resnet101 as resnet101
+    from icnet.objectives.cascade import OHEM as OHEM
+    from icnet.objectives.cascade import CascadeLoss as CascadeLoss
     from icnet.predict import Predictor as Predictor
-    from icnet.weights import load_checkpoint as load_checkpoint
+    from icnet.weights.checkpoint import load_checkpoint as load_checkpoint
 
 _HOME = {
     "CascadeLogits": "icnet.model.icnet",
-    "CascadeLoss": "icnet.losses",
+    "CascadeLoss": "icnet.objectives.cascade",
     "ICNet": "icnet.model.icnet",
-    "OHEM": "icnet.losses",
+    "OHEM": "icnet.objectives.cascade",
     "Predictor": "icnet.predict",
-    "load_checkpoint": "icnet.weights",
-    "resnet18": "icnet.model.backbone",
-    "resnet34": "icnet.model.backbone",
-    "resnet50": "icnet.model.backbone",
-    "resnet101": "icnet.model.backbone",
+    "load_checkpoint": "icnet.weights.checkpoint",
+    "resnet18": "icnet.model.trunks.resnet",
+    "resnet34": "icnet.model.trunks.resnet",
+    "resnet50": "icnet.model.trunks.resnet",
+    "resnet101": "icnet.model.trunks.resnet",
 }
 __all__ = sorted(_HOME)
 __version__ = "0.1.0"

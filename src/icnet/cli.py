@@ -17,14 +17,14 @@ from icnet.config import suggest
 from icnet.errors import ICNetError, Interrupted
 from icnet.files import unwritable
 from icnet.processes import end_with_parent, follower_arguments, is_follower
-from icnet.tasks.resume import check_resumable, resumed_config
+from icnet.tasks.setup.resume import check_resumable, resumed_config
 
 TASKS = {
     "train": "icnet.tasks.train:train",
     "pretrain": "icnet.tasks.pretrain:pretrain",
-    "evaluate": "icnet.tasks.evaluate:evaluate",
-    "predict": "icnet.tasks.predict:predict",
-    "prepare": "icnet.tasks.prepare:prepare",
+    "evaluate": "icnet.tasks.evaluate.evaluate:evaluate",
+    "predict": "icnet.tasks.predict.predict:predict",
+    "prepare": "icnet.tasks.prepare.prepare:prepare",
     "benchmark": "icnet.tasks.benchmark:benchmark",
 }
 _UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)

@@ -16,7 +16,7 @@ from icnet.model.icnet import SMALLEST_INFERENCE, EarlyExit, ICNet
 from icnet.model.label_map import to_label_map
 from icnet.model.layers import Resize, size_of
 from icnet.model.preprocess import Normalize
-from icnet.weights import load_checkpoint, read_checkpoint
+from icnet.weights.checkpoint import load_checkpoint, read_checkpoint
 
 _OVERLAP = 3  # neighbouring windows share a third of their length
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from icnet.cli import conf_folder
 from icnet.data.labels import ClassTable
-from icnet.data.streets.scene import draw_street
+from icnet.streets.scene import draw_street
 
 IGNORED_IDS = (0, 4, 18, 29)  # void, static, polegroup, caravan
 

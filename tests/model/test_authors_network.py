@@ -20,8 +20,8 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from icnet.model.backbone import resnet50
 from icnet.model.icnet import ICNet
+from icnet.model.trunks.resnet import resnet50
 
 TABLE = Path(__file__).with_name("icnet_layers.csv")
 ARGUMENTS = {

@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from icnet.model.backbone import BackboneSpec, BlockSpec, resnet18, resnet34, resnet50, resnet101
 from icnet.model.icnet import CascadeLogits, ICNet
 from icnet.model.layers import stage_size
+from icnet.model.trunks.resnet import BackboneSpec, BlockSpec, resnet18, resnet34, resnet50, resnet101
 
 SIZES = [(32, 32), (33, 41), (47, 32), (63, 95), (64, 64), (97, 65), (129, 257)]
 

@@ -14,7 +14,7 @@ from tests.conftest import TINY, compose_run
 
 from icnet.cli import run_task
 from icnet.data.images import read_image
-from icnet.data.streets.write import write_streets
+from icnet.streets.write import write_streets
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 PHONE, DESK, TALL = 390, 1280, 1600

@@ -13,7 +13,7 @@ from icnet.data.labels import IGNORE, ClassTable
 from icnet.errors import DataError
 from icnet.report.examples import examples
 from icnet.report.run import Run
-from icnet.tasks.figures import choose_examples
+from icnet.tasks.evaluate.figures import choose_examples
 from icnet.visualize.examples import read_examples, write_examples
 from icnet.visualize.rows import Row
 

@@ -25,9 +25,9 @@ from icnet.data.layouts import CityscapesLayout, Sample
 from icnet.errors import ConfigError, DataError, WeightsError
 from icnet.metrics.confusion import ConfusionMatrix, summarize
 from icnet.predict import Predictor
-from icnet.tasks.build import build
-from icnet.tasks.evaluate import choose_frames
-from icnet.weights import load_checkpoint, read_checkpoint, sha256
+from icnet.tasks.evaluate.evaluate import choose_frames
+from icnet.tasks.setup.build import build
+from icnet.weights.checkpoint import load_checkpoint, read_checkpoint, sha256
 
 PLAIN = (
     "~experiment",

@@ -18,7 +18,7 @@ from icnet.data.layouts import CityscapesLayout, FolderLayout, Layout
 from icnet.data.pack.read import PackedFrames
 from icnet.data.pack.write import pack
 from icnet.data.transforms import Augment
-from icnet.tasks.build import build
+from icnet.tasks.setup.build import build
 from icnet.training.datamodule import SegmentationDataModule
 
 CAMVID = os.environ.get("ICNET_CAMVID", "nowhere")

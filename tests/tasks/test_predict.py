@@ -21,12 +21,12 @@ from icnet.data.images import read_image, write_image
 from icnet.data.labels import ClassTable
 from icnet.data.video import VideoReader, VideoWriter
 from icnet.errors import ConfigError, DataError, ICNetError, Interrupted, WeightsError
-from icnet.model.backbone import resnet18
 from icnet.model.icnet import ICNet
 from icnet.model.preprocess import Normalize
+from icnet.model.trunks.resnet import resnet18
 from icnet.predict import Predictor
 from icnet.visualize.colors import colorize, overlay
-from icnet.weights import sha256
+from icnet.weights.checkpoint import sha256
 
 NAMES = ["road", "car", "sky"]
 CLASSES = ClassTable(NAMES, [(128, 64, 128), (0, 0, 142), (70, 130, 180)], [7, 26, 23])
@@ -287,7 +287,7 @@ def test_a_submission_is_looked_at_before_it_is_called_done(
     def spoil(path: Path, pixels: Any) -> None:
         write_image(path, pixels[:-1])
 
-    monkeypatch.setattr("icnet.tasks.writers.write_image", spoil)
+    monkeypatch.setattr("icnet.tasks.predict.writers.write_image", spoil)
     with pytest.raises(DataError, match=r"_leftImg8bit\.png is not a map of label ids of 64x128"):
         predict(cities, "task.format=cityscapes")
 

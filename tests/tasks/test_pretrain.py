@@ -12,7 +12,7 @@ from tests.conftest import TINY, Run
 
 from icnet.data.images import write_image
 from icnet.errors import DataError
-from icnet.weights import load_checkpoint
+from icnet.weights.checkpoint import load_checkpoint
 
 PRETRAIN = (
     "experiment=pretrain_imagenet", "backbone=resnet18", "model.backbone.width=0.125", "strategy=auto",

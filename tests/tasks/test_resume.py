@@ -14,7 +14,7 @@ from tests.conftest import Run, compose_run
 from tests.kill_and_resume import repeatable_rows
 
 from icnet.errors import ConfigError
-from icnet.tasks.resume import resumed_config
+from icnet.tasks.setup.resume import resumed_config
 from icnet.training.checkpoint import Checkpoints
 from icnet.training.metrics_file import read_rows, write_rows
 

@@ -12,7 +12,7 @@ import torch
 from tests.conftest import Run
 
 from icnet.errors import ConfigError, ICNetError, WeightsError
-from icnet.weights import load_checkpoint, sha256
+from icnet.weights.checkpoint import load_checkpoint, sha256
 
 
 def results_of(folder: Path) -> dict[str, object]:

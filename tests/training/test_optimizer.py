@@ -9,8 +9,8 @@ from torch import nn
 from torch.optim import Optimizer
 
 from icnet.errors import ConfigError
-from icnet.model.backbone import resnet18
 from icnet.model.icnet import ICNet
+from icnet.model.trunks.resnet import resnet18
 from icnet.training.optimizer import adamw, poly, sgd
 
 Maker = Callable[..., Optimizer]

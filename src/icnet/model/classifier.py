@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from icnet.model.backbone import CLASSIFICATION, Backbone, BackboneSpec
 from icnet.model.icnet import init_weights
+from icnet.model.trunks.resnet import CLASSIFICATION, Backbone, BackboneSpec
 
 
 class BackboneClassifier(nn.Module):

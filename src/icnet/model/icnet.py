@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
-from icnet.model.backbone import Backbone, BackboneSpec, BasicBlock, Bottleneck
 from icnet.model.cff import CascadeFeatureFusion
 from icnet.model.layers import ConvBNReLU, Resize, half, size_of, stage_size
 from icnet.model.ppm import PyramidPooling
+from icnet.model.trunks.resnet import Backbone, BackboneSpec, BasicBlock, Bottleneck
 
 ARCHITECTURE_VERSION = 1
 SMALLEST_INFERENCE = 32

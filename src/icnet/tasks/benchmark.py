@@ -25,9 +25,9 @@ from icnet.data.pack.write import pack
 from icnet.data.plain import PlainPipeline
 from icnet.data.transforms import Augment
 from icnet.errors import ConfigError
-from icnet.tasks.build import build, run_folder
-from icnet.tasks.results import describe_machine, write_results
-from icnet.tasks.signals import interruptible
+from icnet.report.results import describe_machine, write_results
+from icnet.signals import interruptible
+from icnet.tasks.setup.build import build, run_folder
 from icnet.training.datamodule import SegmentationDataModule
 
 log = logging.getLogger(__name__)

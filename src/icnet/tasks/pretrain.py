@@ -10,12 +10,12 @@ from omegaconf import DictConfig
 from icnet.deploy.measure import count_macs, count_parameters
 from icnet.model.classifier import BackboneClassifier
 from icnet.model.preprocess import Normalize
-from icnet.tasks.build import build, build_backbone, run_folder
-from icnet.tasks.fit import build_trainer, fit, start
-from icnet.tasks.loggers import finish_tracking
-from icnet.tasks.results import describe_machine, write_results
+from icnet.report.results import describe_machine, write_results
+from icnet.tasks.setup.build import build, build_backbone, run_folder
+from icnet.tasks.setup.loggers import finish_tracking
+from icnet.tasks.setup.trainer import build_trainer, fit, start
 from icnet.training.pretrain import ClassificationModule, ImageNetDataModule
-from icnet.weights import sha256
+from icnet.weights.checkpoint import sha256
 
 log = logging.getLogger(__name__)
 

@@ -10,25 +10,25 @@ from typing import Any
 import pytorch_lightning as pl
 from omegaconf import DictConfig, OmegaConf
 
+from icnet.data.class_weights import compute_class_weights
 from icnet.data.judged import JudgedDataset
-from icnet.data.weights import compute_class_weights
 from icnet.deploy.measure import count_macs, count_parameters
 from icnet.errors import ICNetError
 from icnet.model.icnet import CascadeLogits
 from icnet.model.preprocess import Normalize
 from icnet.predict import Predictor
 from icnet.report.page import write_report
-from icnet.tasks.build import build, build_network, run_folder
-from icnet.tasks.figures import draw_evaluation, draw_training
-from icnet.tasks.fit import build_trainer, choose_autocast, fit, start
-from icnet.tasks.judging import judge_frames, measure_exits
-from icnet.tasks.loggers import finish_tracking
-from icnet.tasks.results import describe_machine, print_classes, write_results
-from icnet.tasks.scores import summarize_evaluation
+from icnet.report.results import describe_machine, print_classes, write_results
+from icnet.tasks.evaluate.figures import draw_evaluation, draw_training
+from icnet.tasks.evaluate.judging import judge_frames, measure_exits
+from icnet.tasks.evaluate.scores import summarize_evaluation
+from icnet.tasks.setup.build import build, build_network, run_folder
+from icnet.tasks.setup.loggers import finish_tracking
+from icnet.tasks.setup.trainer import build_trainer, choose_autocast, fit, start
 from icnet.training.datamodule import SegmentationDataModule
 from icnet.training.evaluation import Evaluation
 from icnet.training.module import SegmentationModule
-from icnet.weights import read_checkpoint, sha256
+from icnet.weights.checkpoint import read_checkpoint, sha256
 
 log = logging.getLogger(__name__)
 

@@ -13,8 +13,8 @@ import numpy.typing as npt
 from icnet.data.check.check import Facts
 from icnet.data.check.findings import Kind, by_kind
 from icnet.data.check.values import Form, count_classes, meanings, show_value, tabulate
+from icnet.data.class_weights import weigh
 from icnet.data.labels import IGNORE, ClassTable
-from icnet.data.weights import weigh
 
 
 class ClassRow(NamedTuple):

@@ -1,0 +1,1 @@
+"""The trunks of the cascade: one file for each family."""

@@ -1,0 +1,1 @@
+"""task=evaluate, and the scoring with which training ends."""

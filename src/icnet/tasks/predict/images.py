@@ -1,0 +1,108 @@
+"""Images through the network: while it computes one, the next are decoded and the earlier ones are written."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+from omegaconf import DictConfig
+
+from icnet.data.images import Pixels, read_image
+from icnet.data.pipeline import count_cores, overlap
+from icnet.data.sources import Picture, find_pictures
+from icnet.errors import DataError, Interrupted
+from icnet.tasks.predict.workload import Outcome
+from icnet.tasks.predict.writers import CityscapesWriter, PictureWriter, Writer
+from icnet.tasks.setup.trained import Trained
+
+log = logging.getLogger(__name__)
+
+Before = TypeVar("Before")
+After = TypeVar("After")
+_MOST_WORKERS = 8
+
+
+class Frame(NamedTuple):
+    """A decoded image."""
+
+    picture: Picture
+    pixels: Pixels
+
+
+class Labelled(NamedTuple):
+    """An image and what the network sees in it."""
+
+    frame: Frame
+    label_map: Pixels
+
+
+class Failure(NamedTuple):
+    """An image that takes no further step, and why."""
+
+    reason: str
+
+
+def predict_images(cfg: DictConfig, trained: Trained, folder: Path) -> Outcome:
+    """Write the label maps of all images of the source into `folder`; those that fail are named and left out."""
+    pictures = find_pictures(cfg.source)
+    writer = build_writer(cfg, trained, folder, pictures)
+    log.info("%d images of %s", len(pictures), cfg.source)
+    outcome = Outcome("images")
+    written: dict[str, tuple[int, int]] = {}
+
+    def label(frame: Frame) -> Labelled:
+        return Labelled(frame, outcome.label(trained.predictor, frame.pixels, frame.picture.file))
+
+    def write(labelled: Labelled) -> None:
+        (picture, pixels), label_map = labelled
+        writer.write(picture, pixels, label_map)
+        written[picture.name] = label_map.shape[:2]
+
+    workers = choose_workers()
+    frames = overlap(unless_failed(read), pictures, workers)
+    results = overlap(unless_failed(write), map(unless_failed(label), frames), workers)
+    try:
+        for result in outcome.follow(results, len(pictures)):
+            if isinstance(result, Failure):
+                outcome.failures.append(result.reason)
+    except Interrupted as stop:
+        raise Interrupted(
+            f"{stop} after {len(written)} of {len(pictures)} images, which are in {folder}", stop.status
+        ) from None
+    outcome.sizes = list(written.values())
+    if isinstance(writer, CityscapesWriter):
+        writer.check(written)
+    return outcome
+
+
+def build_writer(cfg: DictConfig, trained: Trained, folder: Path, pictures: list[Picture]) -> Writer:
+    """As task.format and task.outputs say."""
+    if cfg.task.format == "cityscapes":
+        return CityscapesWriter(folder, trained.classes, pictures)
+    return PictureWriter(folder, trained.classes, cfg.task.outputs)
+
+
+def choose_workers() -> int:
+    """Threads that decode, and as many that encode: the network needs cores, too."""
+    return max(1, min(_MOST_WORKERS, count_cores() // 2))
+
+
+def unless_failed(step: Callable[[Before], After]) -> Callable[[Before | Failure], After | Failure]:
+    """The step, for what has not failed before; a DataError in it is a failure of this image alone."""
+
+    def run(item: Before | Failure) -> After | Failure:
+        if isinstance(item, Failure):
+            return item
+        try:
+            return step(item)
+        except DataError as error:
+            return Failure(str(error))
+
+    return run
+
+
+def read(picture: Picture) -> Frame:
+    """Decode an image."""
+    return Frame(picture, read_image(picture.file))

@@ -1,0 +1,98 @@
+"""task=predict: label maps of images, or a video with its label maps laid over."""
+
+from __future__ import annotations
+
+import logging
+import statistics
+import time
+from pathlib import Path
+from typing import Any
+
+import cv2
+from omegaconf import DictConfig
+
+from icnet.data.sources import is_video
+from icnet.errors import ConfigError, DataError
+from icnet.report.results import describe_machine, write_results
+from icnet.signals import interruptible
+from icnet.tasks.predict.images import predict_images
+from icnet.tasks.predict.video import predict_video
+from icnet.tasks.predict.workload import Outcome
+from icnet.tasks.setup.build import run_folder
+from icnet.tasks.setup.trained import Trained, describe_trained, read_trained
+
+log = logging.getLogger(__name__)
+
+FORMATS = (None, "cityscapes")
+
+
+def predict(cfg: DictConfig) -> None:
+    """Write predictions/ and results.json; what failed is listed, then the run ends with status 1."""
+    begin = time.monotonic()
+    check_task(cfg)
+    cv2.setNumThreads(0)  # the images are the parallelism
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # its lines about broken files name none
+    folder = run_folder()
+    with interruptible():
+        trained = read_trained(cfg)
+        predict_source = predict_video if is_video(cfg.source) else predict_images
+        outcome = predict_source(cfg, trained, folder / "predictions")
+    protocol = describe_protocol(cfg, trained, outcome)
+    write_results(folder, "predict", cfg.name, summarize(outcome), protocol, time.monotonic() - begin)
+    log.info("%d %s predicted; results: %s", outcome.images, outcome.unit, folder / "predictions")
+    if outcome.failures:
+        for failure in outcome.failures:
+            log.error("failed: %s", failure)
+        raise DataError(count_failures(outcome, folder / "predictions", cfg.task.format))
+
+
+def check_task(cfg: DictConfig) -> None:
+    """What the sources and writers do not check themselves."""
+    if not cfg.source:
+        raise ConfigError("no source is given: add source=IMAGE, DIR, GLOB, LIST.txt or VIDEO")
+    if cfg.task.format not in FORMATS:
+        raise ConfigError(f"task.format is {cfg.task.format!r}: cityscapes, or leave it out")
+    if cfg.task.format and is_video(cfg.source):
+        raise ConfigError(f"task.format={cfg.task.format} takes images, and source={cfg.source} is a video")
+
+
+def summarize(outcome: Outcome) -> dict[str, Any]:
+    """The metrics of results.json. image_ms: of one image from pixels to train ids, in the network's own thread."""
+    metrics: dict[str, Any] = {"images": outcome.images, "failed": len(outcome.failures)}
+    if outcome.images:
+        metrics |= {
+            "image_ms": 1e3 * statistics.median(outcome.network_s),
+            "seconds_per_image": outcome.seconds / outcome.images,
+            "fps": outcome.images / outcome.seconds,
+            "time_over_network": outcome.seconds / sum(outcome.network_s),
+        }
+    return metrics
+
+
+def describe_protocol(cfg: DictConfig, trained: Trained, outcome: Outcome) -> dict[str, Any]:
+    """What was read, how it went through which network, what was written, on what."""
+    return {
+        "source": str(cfg.source),
+        "failed": outcome.failures,
+        "written": describe_outputs(cfg),
+        "image_sizes": [list(size) for size in sorted(set(outcome.sizes))],
+        **describe_trained(trained),
+        "classes": trained.classes.to_dict(),
+        **describe_machine(trained.predictor.device),
+    }
+
+
+def describe_outputs(cfg: DictConfig) -> list[str]:
+    """What was written of each image, or of the video."""
+    if is_video(cfg.source):
+        return [cfg.task.video]
+    return [cfg.task.format] if cfg.task.format else list(cfg.task.outputs)
+
+
+def count_failures(outcome: Outcome, folder: Path, benchmark: str | None) -> str:
+    """The line that ends the run."""
+    failed, images = len(outcome.failures), outcome.images
+    others = f"; what was predicted is in {folder}" if images else ""
+    incomplete = f"; the submission to {benchmark} is incomplete" if benchmark else ""
+    listed = "listed above, in run.log and in results.json"
+    return f"{failed} of {failed + images} images failed, {listed}{others}{incomplete}"

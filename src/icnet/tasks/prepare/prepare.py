@@ -1,0 +1,216 @@
+"""task=prepare: checks a data set before anyone trains on it, and writes what is asked for."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+from icnet.data.check.check import Facts, check_data
+from icnet.data.check.findings import Finding, Kind
+from icnet.data.check.place import holds, say_place
+from icnet.data.check.propose import propose_classes, read_names
+from icnet.data.check.summary import Summary
+from icnet.data.labels import ClassTable
+from icnet.data.layouts import CityscapesLayout, Layout, ListLayout, split_names
+from icnet.errors import ConfigError, DataError
+from icnet.files import writing
+from icnet.report.check import say_reading, write_check
+from icnet.report.results import describe_machine, write_results
+from icnet.signals import interruptible
+from icnet.sweep.command import quote
+from icnet.tasks.prepare.convert import convert_camvid, draw_labels, write_lists, write_packs
+from icnet.tasks.prepare.propose import (
+    check_name,
+    choice_of,
+    fitting_tables,
+    given_settings,
+    propose_files,
+    training_command,
+    write_files,
+)
+from icnet.tasks.prepare.table import print_summary, show_progress
+from icnet.tasks.setup.build import build, run_folder
+
+log = logging.getLogger(__name__)
+
+_VAL_FRACTION = 0.2  # of the training frames validates, for a proposal, where nothing else does
+
+
+def prepare(cfg: DictConfig) -> None:
+    """Convert, check, say what was found, write what is asked for; DataError where something must be mended first."""
+    check_settings(cfg)
+    with interruptible():
+        check_and_write(cfg)
+
+
+def check_and_write(cfg: DictConfig) -> None:
+    """What was found is written also where something that was asked for fails."""
+    begin = time.monotonic()
+    advice = list(convert_camvid(cfg))
+    layout = open_layout(cfg)
+    advice += draw_labels(cfg.task.labels, layout, splits_of(cfg))
+    summary = examine(cfg, layout)
+    print_summary(summary)
+    files = propose_files(cfg, summary) if cfg.task.save_as or not has_classes(cfg) else {}
+    try:
+        if not summary.grave:
+            advice += write_requested(cfg, layout, summary, files)
+    finally:
+        for line in advice:
+            log.info("%s", line)
+        write_findings(cfg, replace(summary, advice=tuple(advice)), files, time.monotonic() - begin)
+    if summary.grave:
+        count = sum(map(len, summary.grave.values()))
+        raise DataError(
+            f"{layout.root} is not ready for training: {count} to mend ({', '.join(k.title for k in summary.grave)}); "
+            f"the whole list is in {run_folder() / 'report.html'}"
+        )
+
+
+def check_settings(cfg: DictConfig) -> None:
+    """Refuse what cannot be done, before anything is read."""
+    task, data = cfg.task, cfg.data
+    if task.save_as is not None:
+        check_name(task.save_as)
+    if task.lists and data.layout._target_.endswith(ListLayout.__name__):
+        raise ConfigError("task.lists=true: these data are read from lists already")
+    if task.lists and choice_of("data/classes") is None:
+        raise ConfigError(
+            "task.lists=true needs named classes: choose data/classes=NAME (task.save_as writes a proposal)"
+        )
+    if task.pack and data.packed is None:
+        raise ConfigError("data.packed is null: name the folder that task.pack=true writes to")
+    for option, needed in (("compress", "pack"), ("half", "convert")):
+        if task[option] and not task[needed]:
+            raise ConfigError(f"task.{option}=true says how, but task.{needed} is not given: give both, or neither")
+
+
+def has_classes(cfg: DictConfig) -> bool:
+    """Whether somebody said what the labels mean."""
+    return not OmegaConf.is_missing(cfg.data.classes, "names")
+
+
+def open_layout(cfg: DictConfig) -> Layout:
+    """The data on disk; generated first where they are generated.
+
+    A proposal for data without a validation split sets training frames aside.
+    """
+    layout: Layout = build(cfg.data.layout)(Path(cfg.data.root))
+    if cfg.data.get("prepare"):
+        build(cfg.data.prepare)(layout.root)
+    if cfg.data.val_fraction is None and not has_classes(cfg) and not holds(layout, split_names(cfg.data.val_split)):
+        cfg.data.val_fraction = _VAL_FRACTION
+        log.info("There is no validation split: data.val_fraction=%s sets training frames aside", _VAL_FRACTION)
+    return layout
+
+
+def splits_of(cfg: DictConfig) -> list[str]:
+    """The splits that training reads."""
+    validation = [] if cfg.data.val_fraction is not None else split_names(cfg.data.val_split)
+    return list(dict.fromkeys([*split_names(cfg.data.train_split), *validation]))
+
+
+def looked_at(cfg: DictConfig, layout: Layout) -> list[str]:
+    """Beside those, what is evaluated alone. Cityscapes' test split is published with blank labels."""
+    named = cfg.data.split if cfg.data.val_fraction is None else None  # with it, "train" and "val" name parts
+    alone = [] if named is None else split_names(named)
+    if holds(layout, ["test"]) and not isinstance(layout, CityscapesLayout):
+        alone.append("test")
+    return list(dict.fromkeys([*splits_of(cfg), *alone]))
+
+
+def examine(cfg: DictConfig, layout: Layout) -> Summary:
+    """Check the data; propose classes where nobody gave them."""
+    classes: ClassTable | None = build(cfg.data.classes) if has_classes(cfg) else None
+    with show_progress("Reading") as progress:
+        try:
+            facts = check_data(
+                layout,
+                looked_at(cfg, layout),
+                classes,
+                train=split_names(cfg.data.train_split),
+                val_fraction=cfg.data.val_fraction,
+                deep=cfg.task.deep,
+                progress=progress,
+            )
+        except DataError as error:
+            raise say_place(error, build(cfg.data.layout), layout.root, splits_of(cfg)) from error
+    if classes is None or any(finding.kind is Kind.UNKNOWN_LABEL for finding in facts.findings):
+        for name in fitting_tables(facts.values):
+            facts.findings.append(Finding(Kind.OTHER_CLASSES, f"data/classes={name} gives every value a meaning"))
+    classes = classes or propose(facts, layout.root)
+    return Summary(
+        cfg.data.name, os.path.abspath(layout.root), facts, classes, tuple(split_names(cfg.data.train_split))
+    )
+
+
+def propose(facts: Facts, root: Path) -> ClassTable | None:
+    """Classes from the values of the label files; where none can be, the findings say why."""
+    try:
+        return propose_classes(facts.values, read_names(root))
+    except DataError as error:
+        facts.findings.append(Finding(Kind.NO_CLASSES, str(error)))
+        return None
+
+
+def write_requested(cfg: DictConfig, layout: Layout, summary: Summary, files: Mapping[Path, str]) -> Iterator[str]:
+    """Write the proposal, lists and packs that were asked for, and say how to go on."""
+    root = f"data.root={quote(cfg.data.root)}"
+    if cfg.task.lists:
+        yield from write_lists(layout.root, *build(cfg.data).find_samples())
+        command = training_command("data=list", root, f"data/classes={choice_of('data/classes')}")
+        yield f"Wrote train.list and val.list; train from them: {command}"
+    if cfg.task.pack and summary.classes is not None:
+        folder = Path(cfg.data.packed)
+        yield from write_packs(layout, splits_of(cfg), summary.classes, folder, compress=cfg.task.compress)
+    if ignored := [row.value for row in summary.value_rows if files and row.meaning == "ignored"]:
+        yield f"Of no class in the proposal, and ignored: {', '.join(ignored)}"
+    if cfg.task.save_as:
+        write_files(files)
+        yield f"Wrote {' and '.join(map(str, files))}: look at the names and colours of the classes"
+        yield f"Train: {training_command(f'data={cfg.task.save_as}')}"
+    elif files:
+        yield "These classes are a proposal: task.save_as=NAME writes it, and data=NAME trains with it"
+    else:
+        yield f"Train: {training_command(*given_settings(), root)}"
+
+
+def write_findings(cfg: DictConfig, summary: Summary, files: Mapping[Path, str], seconds: float) -> None:
+    """prepare.json, report.html and, last, results.json in the folder of the run."""
+    folder = run_folder()
+    with writing(folder / "prepare.json") as part:
+        part.write_text(
+            json.dumps(summary.to_dict(), indent=1, ensure_ascii=False, allow_nan=False) + "\n",
+            encoding="utf-8",
+            errors="backslashreplace",  # names of files in another encoding
+        )
+    write_check(folder, summary, {str(path): content for path, content in files.items()})
+    metrics = {
+        "pairs": {split.name: split.pairs for split in summary.facts.splits},
+        "to_mend": {kind.title: len(texts) for kind, texts in summary.grave.items()},
+        "notes": {kind.title: len(texts) for kind, texts in summary.found.items() if not kind.grave},
+        "shares": {row.name: row.shares for row in summary.class_rows},
+        "class_weights": {
+            "median_frequency": {row.name: row.median_frequency for row in summary.class_rows},
+            "log": {row.name: row.log for row in summary.class_rows},
+        },
+        "ignored": summary.unlabelled,
+    }
+    protocol = {
+        "data": summary.name,
+        "root": summary.root,
+        "splits": [split.name for split in summary.facts.splits],
+        "read": say_reading(summary),
+        "classes": None if summary.classes is None else summary.classes.to_dict(),
+        **describe_machine(torch.device("cpu")),
+    }
+    write_results(folder, "prepare", cfg.name, metrics, protocol, seconds)
+    log.info("Report: %s", folder / "report.html")

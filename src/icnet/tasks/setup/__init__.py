@@ -1,0 +1,1 @@
+"""What tasks begin with: objects from the configuration, and the networks of checkpoints."""

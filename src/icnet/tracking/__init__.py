@@ -1,0 +1,1 @@
+"""What follows a run elsewhere: W&B, its dashboard, TensorBoard."""
