@@ -14,7 +14,8 @@ from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, open_dict
 
-from icnet.cli import conf_folder, run_task
+from icnet.cli import run_task
+from icnet.config import conf_folder
 from icnet.data.labels import ClassTable
 from icnet.model.icnet import ICNet
 from icnet.model.preprocess import Normalize
@@ -63,7 +64,7 @@ def run_icnet(tmp_path: Path, streets: Path) -> Run:
     def run_here(*overrides: str, folder: str = "run", tiny: bool = True, root: Path | None = None) -> Path:
         target = tmp_path / folder
         chosen = any(o.startswith("experiment=") for o in overrides)
-        start = [] if chosen else ["~experiment", "data.prepare=null"]
+        start = [] if chosen else ["data.prepare=null"]
         config = compose_run([*start, *(TINY if tiny else ()), f"data.root={root or streets}", *overrides], target)
         run_task(config)
         return target

@@ -22,7 +22,7 @@ from icnet.training.metrics_file import read_rows
 
 ROOT = Path(__file__).parents[1]
 SETTINGS = (
-    "~experiment", "data.prepare=null", "backbone=resnet18", "model.backbone.width=0.125", "model.fusion_channels=16",
+    "data.prepare=null", "backbone=resnet18", "model.backbone.width=0.125", "model.fusion_channels=16",
     "data.crop_size=[64,64]", "data.batch_size=2", "data.num_workers=1", "trainer.accelerator=cpu", "callbacks=ema",
     "trainer.precision=32-true", "trainer.max_steps=60", "trainer.val_check_interval=10", "trainer.log_every_n_steps=1",
     "task.save_every_steps=4",

@@ -8,10 +8,14 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
-from icnet.cli import conf_folder
-from icnet.config import check_config, make_fresh, suggest
+from icnet.config import check_config, conf_folder, make_fresh, suggest
 from icnet.errors import ConfigError, ICNetError
 
+# The recipe of each data set
+DATA = {
+    "camvid": "camvid", "cityscapes": "cityscapes", "folder": "own", "imagenet": "imagenet", "kitti_road": "kitti_road",
+    "list": "own", "streets": "streets",
+}  # fmt: skip
 EXPERIMENTS = sorted(p.stem for p in (conf_folder() / "experiment").glob("*.yaml"))
 
 
@@ -39,11 +43,6 @@ def test_every_experiment_is_accepted(experiment: str) -> None:
 def test_every_choice_of_a_group_is_accepted(group: str) -> None:
     for path in (conf_folder() / group).glob("*.yaml"):
         check_config(composed(f"{group}={path.stem}"))
-
-
-@pytest.mark.parametrize("data", ["streets", "cityscapes", "camvid", "kitti_road", "list"])
-def test_every_data_set_is_accepted(data: str) -> None:
-    check_config(composed(f"data={data}"))
 
 
 def test_several_loggers_stand_side_by_side() -> None:
@@ -123,7 +122,6 @@ def test_a_folder_with_an_earlier_run_is_refused_and_an_empty_one_is_fine(tmp_pa
 
 @pytest.mark.parametrize("task", ["train", "prepare", "benchmark", "evaluate"])
 def test_data_without_label_maps_are_refused_by_that(task: str) -> None:
-    """The streets' own experiment says something of the augmentation, which these data do not have."""
     assert f"task={task} reads images with label maps, and data=imagenet has none" in refusal(
         f"task={task}", "data=imagenet"
     )
@@ -137,6 +135,33 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
 
 def test_the_command_line_wins_over_an_experiment() -> None:
     assert composed("experiment=icnet_cityscapes", "optimizer.lr=0.5").optimizer.lr == 0.5
+
+
+@pytest.mark.parametrize("data", sorted(DATA))
+def test_every_data_set_brings_its_own_recipe_and_no_other_ones(data: str) -> None:
+    """What a choice of data leaves is what its recipe file says, not what the default data set was made with."""
+    config, recipe = composed(f"data={data}"), OmegaConf.load(conf_folder() / "recipe" / f"{DATA[data]}.yaml")
+    for key, value in recipe.trainer.items():
+        assert config.trainer[key] == value, key
+    own = OmegaConf.load(conf_folder() / "data" / f"{data}.yaml").get("augment", {}).get("scale", [0.5, 2.0])
+    assert config.data.get("augment", {"scale": own})["scale"] == own
+
+
+@pytest.mark.parametrize("data", sorted(DATA))
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+@pytest.mark.parametrize("extra", [(), ("experiment=icnet_cityscapes",)])
+def test_an_optimizer_brings_its_own_rate_whatever_the_data(data: str, optimizer: str, extra: tuple[str, ...]) -> None:
+    task = "pretrain" if data == "imagenet" else "train"
+    config = composed(f"task={task}", f"data={data}", f"optimizer={optimizer}", *extra)
+    assert config.optimizer == OmegaConf.load(conf_folder() / "optimizer" / f"{optimizer}.yaml")
+    if data != "folder":  # which has no classes yet
+        check_config(config)
+
+
+def test_frames_of_ones_own_train_by_a_recipe_for_few_frames() -> None:
+    config = composed("data=folder", "data/classes=camvid")
+    assert (config.trainer.max_steps, config.optimizer.lr, config.callbacks.ema.decay) == (4000, 1e-3, 0.999)
+    assert config.optimizer._target_.endswith("adamw")
 
 
 def test_cityscapes_has_the_published_recipe() -> None:

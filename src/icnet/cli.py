@@ -13,20 +13,12 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from icnet.config import suggest
+from icnet.config import TASKS, conf_folder, suggest
 from icnet.errors import ICNetError, Interrupted
 from icnet.files import unwritable
 from icnet.processes import end_with_parent, follower_arguments, is_follower
 from icnet.tasks.setup.resume import check_resumable, resumed_config
 
-TASKS = {
-    "train": "icnet.tasks.train:train",
-    "pretrain": "icnet.tasks.pretrain:pretrain",
-    "evaluate": "icnet.tasks.evaluate.evaluate:evaluate",
-    "predict": "icnet.tasks.predict.predict:predict",
-    "prepare": "icnet.tasks.prepare.prepare:prepare",
-    "benchmark": "icnet.tasks.benchmark:benchmark",
-}
 _UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 
 
@@ -103,9 +95,3 @@ def fail(error: ICNetError) -> None:
     sys.stdout.flush()
     line = str(error).strip().splitlines()[-1]
     raise SystemExit(f"icnet: {re.sub(r'^icnet[.]errors[.][A-Za-z]+: ', '', line)}")
-
-
-def conf_folder() -> Path:
-    """conf/ of the wheel, or of the checkout."""
-    packaged = Path(__file__).parent / "conf"
-    return packaged if packaged.is_dir() else Path(__file__).parents[2] / "conf"

@@ -1,4 +1,4 @@
-"""What a configuration may say: a schema of its top, and a check of every node against what it builds."""
+"""What a configuration may say: the keys that conf/ has, and for every node that builds something, what that takes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import os
 import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import Any, cast
 
@@ -22,11 +21,22 @@ from omegaconf.errors import OmegaConfBaseException
 from icnet.errors import ConfigError, ICNetError
 from icnet.files import make_folder
 from icnet.processes import is_follower
-from icnet.schema import TASKS, Root, TrainTask
+
+TASKS = {
+    "train": "icnet.tasks.train:train",
+    "pretrain": "icnet.tasks.pretrain:pretrain",
+    "evaluate": "icnet.tasks.evaluate.evaluate:evaluate",
+    "predict": "icnet.tasks.predict.predict:predict",
+    "prepare": "icnet.tasks.prepare.prepare:prepare",
+    "benchmark": "icnet.tasks.benchmark:benchmark",
+}
+_TRAINING = ("train", "pretrain")
 
 _HYDRA_KEYS = ("_target_", "_partial_", "_convert_", "_recursive_", "_args_")
-_SIMPLE = (int, float, bool, str, type(None))
+_SIMPLE = (int, float, bool, str, list, type(None))
 
+# Folders of conf/ that are composed into other parts, or into all of them
+_INTO_OTHERS = ("backbone", "strategy", "experiment", "recipe")
 # Keys that the tasks use themselves before a node is built, and values that stand for something computed
 _OWN_KEYS = {"model.backbone": {"weights": str | None}}
 _OWN_VALUES = {"loss.class_weights": ("median_frequency", "log")}
@@ -54,13 +64,15 @@ def check_config(config: DictConfig) -> None:
         raise ConfigError(_first_line(error)) from error
     root = cast("dict[str, Any]", plain)
     task, data = root["task"]["name"], root["data"]
+    if task not in TASKS:
+        raise ConfigError(f"task.name is {task!r}: choose a task with task={' or task='.join(TASKS)}")
     if task != "pretrain" and "layout" not in data:
         raise ConfigError(
             f"task={task} reads images with label maps, and data={data.get('name')} has none: choose another data="
         )
     if task == "prepare":
         _leave_classes_open(data)
-    faults = [*_check_fields(root, Root, ""), *_check_task(root)]
+    faults = [*_check_keys(root, _known(task), ""), *_check_task(root)]
     if faults:
         raise ConfigError("; ".join(faults))
 
@@ -113,29 +125,44 @@ def _paths(node: Any, prefix: str) -> Iterator[str]:
             yield from _paths(value, f"{prefix}{key}.")
 
 
-def _check_fields(node: Mapping[str, Any], schema: type, path: str) -> Iterator[str]:
-    """Compare a node with the dataclass that describes it."""
-    hints = typing.get_type_hints(schema)
-    if schema is Root:
-        hints["task"] = TASKS.get(node["task"]["name"], TrainTask)
-    known = [f.name for f in fields(schema)]
+def _known(task: str) -> dict[str, Any]:
+    """The keys at the top of a configuration and, where nothing is built from them, below it, with the values they have at
+    first. None: of any kind."""
+    conf = conf_folder()
+    root: dict[str, Any] = {p.name: None for p in conf.iterdir() if p.is_dir() and p.name not in _INTO_OTHERS}
+    files = {"task": f"task/{task}", "model": "model/icnet", "sweep": "sweep/default"}
+    return root | _read(conf, "config") | {group: _read(conf, name) for group, name in files.items()}
+
+
+def _read(conf: Path, name: str) -> dict[str, Any]:
+    """A file of conf/ after those of its own folder that it is based on."""
+    plain = cast("dict[str, Any]", OmegaConf.to_container(OmegaConf.load(conf / f"{name}.yaml")))
+    bases = [d for d in plain.pop("defaults", []) if isinstance(d, str) and d != "_self_"]
+    plain.pop("hydra", None)
+    return {k: v for base in bases for k, v in _read(conf, f"{Path(name).parent}/{base}").items()} | plain
+
+
+def _check_keys(node: Mapping[str, Any], known: Mapping[str, Any], path: str) -> Iterator[str]:
+    """Compare a node with the values that its keys have at first."""
     for key, value in node.items():
         where = f"{path}{key}"
         if key not in known:
-            yield _unknown(where, key, known)
-        elif (
-            isinstance(value, Mapping) and isinstance(hints[key], type) and hasattr(hints[key], "__dataclass_fields__")
-        ):
-            yield from _check_fields(value, hints[key], f"{where}.")
+            yield _unknown(where, key, list(known))
+        elif isinstance(value, Mapping) and isinstance(known[key], Mapping):
+            yield from _check_keys(value, known[key], f"{where}.")
         else:
-            yield from _check_value(value, hints[key], where)
+            yield from _check_value(value, _kind(known[key]), where)
+
+
+def _kind(value: Any) -> Any:
+    """Of a value that a key has at first: what others it may have."""
+    is_open = value is None or (isinstance(value, str) and ("${" in value or value == "???"))
+    return Any if is_open else type(value)
 
 
 def _check_task(root: Mapping[str, Any]) -> Iterator[str]:
-    name, ckpt = root["task"]["name"], root["ckpt"]
-    if name not in TASKS:
-        yield f"task.name is {name!r}: choose a task with task={' or task='.join(TASKS)}"
-    elif TASKS[name] is TrainTask and ckpt is not None:
+    ckpt = root["ckpt"]
+    if root["task"]["name"] in _TRAINING and ckpt is not None:
         yield f"ckpt={ckpt} is for the tasks that use a trained network: training starts from it with task.weights={ckpt}"
 
 
@@ -222,3 +249,9 @@ def _unknown(where: str, key: str, known: list[str]) -> str:
 
 def _first_line(error: BaseException) -> str:
     return (str(error) or type(error).__name__).strip().splitlines()[0]
+
+
+def conf_folder() -> Path:
+    """conf/ of the wheel, or of the checkout."""
+    packaged = Path(__file__).parent / "conf"
+    return packaged if packaged.is_dir() else Path(__file__).parents[2] / "conf"

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import yaml
 
-from icnet.cli import conf_folder
+from icnet.config import conf_folder
 from icnet.data.camvid import GROUPS, VOID, convert, is_original, split_of
 from icnet.data.images import read_image, read_raw_label, write_image
 from icnet.errors import DataError

@@ -11,7 +11,7 @@ import torch
 from omegaconf import OmegaConf
 from torch import Tensor
 
-from icnet.cli import conf_folder
+from icnet.config import conf_folder
 from icnet.data.labels import ClassTable
 from icnet.streets.scene import draw_street
 

@@ -41,7 +41,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     home = tmp_path_factory.mktemp("browser")
     root = write_streets(home / "streets", train=2, val=4, size=(64, 128), seed=0)
-    given = ["~experiment", "data.prepare=null", f"data.root={root}"]
+    given = ["data.prepare=null", f"data.root={root}"]
     run_task(compose_run([*given, *TINY], home / "train"))
     best = home / "train" / "checkpoints" / "best.ckpt"
     asked = ["task=evaluate", f"ckpt={best}", f"task.compare={best}", "trainer.accelerator=cpu", "data.num_workers=0"]

@@ -14,8 +14,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
 from tests.sweep.made import sweep_config
 
-from icnet.cli import conf_folder
-from icnet.config import check_config
+from icnet.config import check_config, conf_folder
 from icnet.errors import ConfigError
 from icnet.sweep.check import SweepGuard, check_jobs, expand
 from icnet.sweep.command import sweep_name

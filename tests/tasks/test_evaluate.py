@@ -30,7 +30,6 @@ from icnet.tasks.setup.build import build
 from icnet.weights.checkpoint import load_checkpoint, read_checkpoint, sha256
 
 PLAIN = (
-    "~experiment",
     "data.prepare=null",
     "data.num_workers=0",
     "trainer.accelerator=cpu",

@@ -12,7 +12,7 @@ import torch
 from omegaconf import OmegaConf
 from tests.conftest import Run
 
-from icnet.cli import conf_folder
+from icnet.config import conf_folder
 from icnet.data.labels import ClassTable
 from icnet.data.layouts import CityscapesLayout, FolderLayout, Layout
 from icnet.data.pack.read import PackedFrames

@@ -38,7 +38,7 @@ def prepare(tmp_path: Path) -> Prepare:
     """Run the task in this process: prepare("data=folder", root) -> folder of the run."""
 
     def run(*overrides: str, root: Path, folder: str = "run") -> Path:
-        config = compose_run(["~experiment", "task=prepare", f"data.root='{root}'", *overrides], tmp_path / folder)
+        config = compose_run(["task=prepare", f"data.root='{root}'", *overrides], tmp_path / folder)
         check_config(config)
         run_task(config)
         return tmp_path / folder

@@ -70,7 +70,7 @@ def tracked(tmp_path_factory: pytest.TempPathFactory, streets: Path, nobody: Non
     logger.addHandler(handler)
     level, _ = logger.level, logger.setLevel(logging.INFO)
     try:
-        config = compose_run(["~experiment", "data.prepare=null", *TINY, f"data.root={streets}", *SETTINGS], folder)
+        config = compose_run(["data.prepare=null", *TINY, f"data.root={streets}", *SETTINGS], folder)
         (folder / "expected.json").write_text(json.dumps(OmegaConf.to_container(config, resolve=True)))
         run_task(config)
     finally:

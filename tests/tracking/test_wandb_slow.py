@@ -54,7 +54,7 @@ def test_with_a_key_and_no_answer_a_run_goes_offline_after_twenty_seconds(tmp_pa
 
 def test_two_processes_are_one_wandb_run_and_their_images_count_together(tmp_path: Path, streets: Path) -> None:
     overrides = [
-        "~experiment", "data.prepare=null", *TINY, f"data.root={streets}", "logger=[csv,wandb]", "strategy=ddp",
+        "data.prepare=null", *TINY, f"data.root={streets}", "logger=[csv,wandb]", "strategy=ddp",
         "trainer.devices=2", "data.batch_size=1", f"hydra.run.dir={tmp_path / 'run'}",
     ]  # fmt: skip
     done = subprocess.run([sys.executable, "run.py", *overrides], capture_output=True, text=True, timeout=500)
@@ -108,7 +108,7 @@ def test_training_goes_on_to_its_end_when_the_process_of_wandb_is_killed(tmp_pat
 
 
 def test_the_jobs_of_a_sweep_are_runs_of_their_own_in_one_group(tmp_path: Path, streets: Path) -> None:
-    overrides = ["~experiment", "data.prepare=null", *TINY, f"data.root={streets}", "logger=wandb", "seed=0,1"]
+    overrides = ["data.prepare=null", *TINY, f"data.root={streets}", "logger=wandb", "seed=0,1"]
     folder = tmp_path / "a" / "sweep"
     subprocess.run([sys.executable, "run.py", "-m", *overrides, f"hydra.sweep.dir={folder}"], check=True, timeout=500)
     files = [file for number in ("0", "1") for file in run_files(folder / number)]

@@ -122,6 +122,13 @@ def test_the_warm_up_rises_linearly_and_joins_the_curve() -> None:
     assert found == pytest.approx([w * c for w, c in zip(warm, curve, strict=True)])
 
 
+def test_a_warm_up_that_is_no_shorter_than_the_run_becomes_a_tenth_of_it(caplog: pytest.LogCaptureFixture) -> None:
+    """Ten steps at power 0: one that warms up from a fifth, then the full rate."""
+    found = rates(sgd(Toy(), lr=1.0), 10, power=0.0, warmup_steps=10, warmup_from=0.2)
+    assert found == pytest.approx([0.2] + [1.0] * 10)
+    assert "scheduler.warmup_steps is 10, the run has 10 steps: it warms up for 1" in caplog.text
+
+
 def test_steps_beyond_the_last_have_rate_0() -> None:
     optimizer = sgd(Toy(), lr=1.0)
     scheduler = poly(optimizer, 2)
@@ -156,7 +163,6 @@ def test_betas_that_are_none_are_refused(betas: Any) -> None:
     [
         ("power", -0.5),
         ("power", math.nan),
-        ("warmup_steps", 10),
         ("warmup_steps", -1),
         ("warmup_from", -0.1),
         ("warmup_from", 1.5),

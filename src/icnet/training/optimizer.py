@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from typing import Any
 
@@ -10,6 +11,9 @@ from torch.optim import SGD, AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from icnet.errors import ConfigError
+
+log = logging.getLogger(__name__)
+_SHORTENED = 10  # a run shorter than its warm-up warms up for one part in so many
 
 
 def sgd(
@@ -86,6 +90,7 @@ def poly(
 ) -> LambdaLR:
     """Rate x (1 - step / total_steps) ^ power, per step (paper, section 5), with an optional linear warm-up.
 
+    warmup_steps: of a run that is no longer than this, a tenth is warmed up for, and the log says so.
     warmup_from: share of the rate at which the warm-up starts.
     """
     _check_ranges(
@@ -94,13 +99,13 @@ def poly(
         warmup_steps=(warmup_steps, 0, sys.maxsize),
         warmup_from=(warmup_from, 0, 1),
     )
-    if warmup_steps >= total_steps:
-        raise ConfigError(
-            f"scheduler.warmup_steps is {warmup_steps}, but the run has {total_steps} steps: warm up for fewer"
-        )
+    warm_steps = warmup_steps if warmup_steps < total_steps else total_steps // _SHORTENED
+    if warm_steps < warmup_steps:
+        words = "scheduler.warmup_steps is %d, the run has %d steps: it warms up for %d"
+        log.warning(words, warmup_steps, total_steps, warm_steps)
 
     def factor(step: int) -> float:
-        warm = 1.0 if step >= warmup_steps else warmup_from + (1 - warmup_from) * step / warmup_steps
+        warm = 1.0 if step >= warm_steps else warmup_from + (1 - warmup_from) * step / warm_steps
         return float(warm * (1 - min(step, total_steps) / total_steps) ** power)
 
     return LambdaLR(optimizer, factor)
