@@ -8,9 +8,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from icnet.model.cff import CascadeFeatureFusion
 from icnet.model.icnet import CascadeLogits, ICNet
 from icnet.model.layers import stage_size
-from icnet.model.trunks.resnet import BackboneSpec, BlockSpec, resnet18, resnet34, resnet50, resnet101
+from icnet.model.trunks.resnet import BlockSpec, ResNetSpec, resnet18, resnet34, resnet50, resnet101
 
 SIZES = [(32, 32), (33, 41), (47, 32), (63, 95), (64, 64), (97, 65), (129, 257)]
 
@@ -203,7 +204,7 @@ def test_an_architecture_rebuilds_the_network_through_json(net: ICNet) -> None:
 
 
 def test_a_pruned_network_with_other_channels_in_every_convolution_is_built_from_its_spec() -> None:
-    pruned = BackboneSpec(
+    pruned = ResNetSpec(
         "bottleneck",
         (4, 5, 6),
         (
@@ -220,8 +221,35 @@ def test_a_pruned_network_with_other_channels_in_every_convolution_is_built_from
     assert again.guide4.in_channels == 7
 
 
-@pytest.mark.parametrize("version", [0, 2, None])
+@pytest.mark.parametrize("version", [0, 3, None])
 def test_an_architecture_of_another_version_is_refused(version: int | None) -> None:
     other = copy.deepcopy(ICNet(resnet18(width=0.125), 3).architecture) | {"version": version}
     with pytest.raises(ValueError, match=f"version {version}"):
         ICNet.from_spec(other)
+
+
+@pytest.mark.parametrize("net", [ICNet(resnet18(width=0.125), 3, 16), ICNet(resnet50(width=0.125), 3)])
+def test_a_description_that_the_first_version_wrote_is_brought_up_to_date(net: ICNet) -> None:
+    """It had one width for both fusion units, and knew one family of trunks."""
+    today = net.architecture
+    trunk = {key: value for key, value in today["backbone"].items() if key != "family"}
+    first = {**today, "version": 1, "backbone": trunk, "fusion_channels": today["fusion_channels"][0]}
+    assert ICNet.from_spec(first).architecture == today
+
+
+def test_each_fusion_unit_has_a_width_of_its_own() -> None:
+    net = ICNet(resnet18(width=0.125), 3, fusion_channels=(12, 20))
+    assert net.architecture["fusion_channels"] == [12, 20]
+    assert [layer.conv.out_channels for layer in net.branch] == [5, 5, 10]  # they follow the unit that they meet
+    again = ICNet.from_spec(net.architecture)
+    assert (again.guide24.in_channels, again.classifier.in_channels) == (12, 20)
+
+
+def test_the_description_follows_a_cut_of_the_modules() -> None:
+    net = ICNet(resnet18(width=0.125), 3, 16)
+    net.guide24, net.cff24 = nn.Conv2d(9, 3, 1), CascadeFeatureFusion(16, 16, 9)
+    net.cff124 = CascadeFeatureFusion(9, 8, 16)
+    assert net.architecture["fusion_channels"] == [9, 16]
+    again = ICNet.from_spec(net.architecture)
+    again.load_state_dict(net.state_dict())
+    assert torch.equal(again.eval()(image(64, 65)), net.eval()(image(64, 65)))

@@ -22,12 +22,14 @@ from icnet.data.images import read_image, read_label, write_image
 from icnet.data.judged import match_predictions, read_instances
 from icnet.data.labels import ClassTable
 from icnet.data.layouts import CityscapesLayout, Sample
+from icnet.engines.load import load_engine
 from icnet.errors import ConfigError, DataError, WeightsError
 from icnet.metrics.confusion import ConfusionMatrix, summarize
 from icnet.predict import Predictor
 from icnet.tasks.evaluate.evaluate import choose_frames
 from icnet.tasks.setup.build import build
-from icnet.weights.checkpoint import load_checkpoint, read_checkpoint, sha256
+from icnet.weights.checkpoint import read_source
+from icnet.weights.download import sha256
 
 PLAIN = (
     "data.prepare=null",
@@ -90,7 +92,7 @@ def test_every_exit_is_scored_as_by_itself(
 ) -> None:
     exits = results["metrics"]["exits"]
     assert list(exits) == ["sub4", "sub24", "sub124"]
-    early = Predictor(load_checkpoint(checkpoint).exit_at("sub4"))
+    early = Predictor(load_engine(checkpoint).at("sub4"))
     assert exits["sub4"]["miou"] == count(early, samples_of(streets), classes)["miou"]
     assert exits["sub124"]["miou"] == results["metrics"]["miou"]
     assert exits["sub4"]["macs"] < exits["sub24"]["macs"] < exits["sub124"]["macs"]
@@ -263,7 +265,7 @@ def test_scenes_with_instances_get_an_instance_weighted_score(
 
 
 def test_a_checkpoint_keeps_what_evaluation_needs_of_its_classes(checkpoint: Path, classes: ClassTable) -> None:
-    assert ClassTable(**read_checkpoint(checkpoint).classes) == classes
+    assert ClassTable(**read_source(checkpoint).classes) == classes
 
 
 @pytest.mark.slow

@@ -26,7 +26,7 @@ from icnet.model.preprocess import Normalize
 from icnet.model.trunks.resnet import resnet18
 from icnet.predict import Predictor
 from icnet.visualize.colors import colorize, overlay
-from icnet.weights.checkpoint import sha256
+from icnet.weights.download import sha256
 
 NAMES = ["road", "car", "sky"]
 CLASSES = ClassTable(NAMES, [(128, 64, 128), (0, 0, 142), (70, 130, 180)], [7, 26, 23])

@@ -12,7 +12,8 @@ import torch
 from tests.conftest import Run
 
 from icnet.errors import ICNetError, WeightsError
-from icnet.weights.checkpoint import load_checkpoint, sha256
+from icnet.weights.checkpoint import load_checkpoint
+from icnet.weights.download import sha256
 
 
 def results_of(folder: Path) -> dict[str, object]:

@@ -7,13 +7,19 @@ from typing import Any
 
 import pytest
 import torch
+from omegaconf import DictConfig, OmegaConf
 
 from icnet.data.workers import Board
-from icnet.errors import ICNetError
-from icnet.tasks.setup.trainer import choose_precision, fit
+from icnet.errors import ConfigError, ICNetError
+from icnet.tasks.setup.device import choose_precision
+from icnet.tasks.setup.trainer import fit
 
 CFG: Any = SimpleNamespace(task=SimpleNamespace(resume=None))
 FRAMES = SimpleNamespace(board=Board([]))
+
+
+def trainer(precision: str | int) -> DictConfig:
+    return OmegaConf.create({"precision": precision, "accelerator": "cpu", "devices": 1})
 
 
 class _Trainer:
@@ -43,9 +49,18 @@ def test_other_errors_keep_their_own_text() -> None:
         fit(CFG, _Trainer(RuntimeError("something else")), SimpleNamespace(), data, [960, 960])  # type: ignore[arg-type]
 
 
-def test_a_precision_that_is_named_is_taken_as_it_is() -> None:
-    assert choose_precision("32-true", "cpu") == "32-true"
-    assert choose_precision("16-mixed", "gpu") == "16-mixed"
+@pytest.mark.parametrize(
+    ("wanted", "precision"),
+    [("32-true", "32-true"), (32, "32-true"), ("bf16", "bf16-mixed"), (16, "16-mixed"), ("16-mixed", "16-mixed")],
+)
+def test_a_precision_that_is_named_is_taken_also_by_its_short_name(wanted: str | int, precision: str) -> None:
+    assert choose_precision(trainer(wanted)) == precision
+
+
+@pytest.mark.parametrize("wanted", ["bf17", "bf16-true", "64-true", "8"])
+def test_a_precision_in_which_nothing_is_trained_here_is_named(wanted: str) -> None:
+    with pytest.raises(ConfigError, match=f"trainer.precision is {wanted}: choose one of auto, 32-true, bf16-mixed"):
+        choose_precision(trainer(wanted))
 
 
 @pytest.mark.parametrize(("computes_bf16", "precision"), [(True, "bf16-mixed"), (False, "32-true")])
@@ -54,4 +69,4 @@ def test_auto_takes_bf16_only_where_the_cpu_computes_in_it(
 ) -> None:
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: computes_bf16)
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
-    assert choose_precision("auto", "cpu") == precision
+    assert choose_precision(trainer("auto")) == precision

@@ -1,10 +1,10 @@
-"""Weights from own checkpoints and from ImageNet files of others."""
+"""What training starts from: own checkpoints, any state_dict that fits, trunks that others published."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -12,16 +12,17 @@ from torch import Tensor
 
 from icnet.errors import WeightsError
 from icnet.model.icnet import ICNet
-from icnet.model.trunks.resnet import BackboneSpec, resnet18, resnet50
-from icnet.weights.checkpoint import fetch, load_backbone, load_checkpoint, load_weights, sha256, verify_checksum
+from icnet.model.trunks.resnet import ResNetSpec, resnet18, resnet50
+from icnet.weights.checkpoint import load_checkpoint
+from icnet.weights.start import Loaded, load_trunk, load_weights, read_weights
 
 WIDTH = 0.125
 
 
-def save_checkpoint(net: ICNet, path: Path) -> Path:
+def save_checkpoint(net: ICNet, path: Path, names: Sequence[str] = ("a", "b")) -> Path:
     about = {
         "architecture": net.architecture,
-        "classes": {"names": ["a", "b"], "colors": [[0, 0, 0], [1, 1, 1]], "label_ids": None, "ignored_ids": []},
+        "classes": {"names": list(names), "colors": [[n, n, n] for n in range(len(names))]},
         "preprocessing": {"mean": [0.5, 0.5, 0.5], "std": [0.2, 0.2, 0.2]},
     }
     torch.save({"icnet": about, "state_dict": {f"net.{k}": v for k, v in net.state_dict().items()}}, path)
@@ -52,6 +53,10 @@ def stem_name(stem: str, place: int, kind: str, leaf: str) -> str:
     return f"{'conv1' if stem == 'nested' else 'stem'}.{number}.{leaf}"
 
 
+def start_trunk(net: ICNet, path: Path) -> Loaded:
+    return load_trunk(net, net.backbone, read_weights(path))
+
+
 @pytest.mark.parametrize(
     ("spec", "stem"),
     [
@@ -62,12 +67,12 @@ def stem_name(stem: str, place: int, kind: str, leaf: str) -> str:
     ],
 )
 def test_imagenet_weights_arrive_at_their_places_under_every_known_naming(
-    spec: BackboneSpec, stem: str, tmp_path: Path
+    spec: ResNetSpec, stem: str, tmp_path: Path
 ) -> None:
     source, target = ICNet(spec, 3), ICNet(spec, 3)
     state = {**foreign_names(source, stem), "fc.weight": torch.zeros(3, 3), "fc.bias": torch.zeros(3)}
     torch.save(state, tmp_path / "weights.pth")
-    loaded = load_backbone(target, str(tmp_path / "weights.pth"))
+    loaded = start_trunk(target, tmp_path / "weights.pth")
     for key, value in source.backbone.state_dict().items():
         assert torch.equal(target.backbone.state_dict()[key], value), key
     assert all(name.startswith("backbone.") for name in loaded.loaded)
@@ -80,7 +85,7 @@ def test_weights_wrapped_in_a_state_dict_and_in_module_are_understood(tmp_path: 
     source, target = ICNet(spec, 3), ICNet(spec, 3)
     state = {f"module.{k}": v for k, v in foreign_names(source, "plain").items()}
     torch.save({"state_dict": state, "epoch": 90}, tmp_path / "w.pth")
-    load_backbone(target, str(tmp_path / "w.pth"))
+    start_trunk(target, tmp_path / "w.pth")
     assert torch.equal(target.backbone.stem[0].conv.weight, source.backbone.stem[0].conv.weight)  # type: ignore[union-attr]
 
 
@@ -92,7 +97,7 @@ def test_every_key_that_does_not_fit_is_named(tmp_path: Path) -> None:
     state["layer9.0.conv1.weight"] = torch.zeros(1)
     torch.save(state, tmp_path / "w.pth")
     with pytest.raises(WeightsError) as caught:
-        load_backbone(ICNet(spec, 3), str(tmp_path / "w.pth"))
+        start_trunk(ICNet(spec, 3), tmp_path / "w.pth")
     message = str(caught.value)
     assert "conv2.0.reduce.conv.weight is not in the file" in message
     assert "conv5.2.increase.conv.weight is [1, 1, 1, 1] in the file" in message
@@ -102,19 +107,14 @@ def test_every_key_that_does_not_fit_is_named(tmp_path: Path) -> None:
 def test_torchvision_weights_on_the_authors_stem_are_refused_with_the_right_backbone(tmp_path: Path) -> None:
     torch.save(foreign_names(ICNet(resnet50(WIDTH, "7x7", "3x3"), 3), "plain"), tmp_path / "w.pth")
     with pytest.raises(WeightsError, match="backbone=resnet50_imagenet"):
-        load_backbone(ICNet(resnet50(WIDTH), 3), str(tmp_path / "w.pth"))
+        start_trunk(ICNet(resnet50(WIDTH), 3), tmp_path / "w.pth")
 
 
-def test_a_wrong_checksum_in_the_name_is_an_error_and_a_right_one_is_not(tmp_path: Path) -> None:
-    path = tmp_path / "weights.pth"
-    path.write_bytes(b"weights")
-    right = tmp_path / f"net-{sha256(path)[:8]}.pth"
-    right.write_bytes(b"weights")
-    verify_checksum(right)
-    wrong = tmp_path / "net-00000000.pth"
-    wrong.write_bytes(b"weights")
-    with pytest.raises(WeightsError, match=r"net-00000000.pth is damaged"):
-        fetch(str(wrong))
+def test_the_trunk_of_a_whole_network_is_taken_alone(tmp_path: Path) -> None:
+    source, target = (ICNet(resnet18(WIDTH), classes, 16) for classes in (2, 3))
+    loaded = start_trunk(target, save_checkpoint(source, tmp_path / "a.ckpt"))
+    assert torch.equal(target.backbone.stem[2].conv.weight, source.backbone.stem[2].conv.weight)
+    assert {name.split(".")[0] for name in loaded.loaded} == {"backbone"}
 
 
 def test_a_checkpoint_returns_the_same_network_in_eval_mode(tmp_path: Path) -> None:
@@ -125,31 +125,105 @@ def test_a_checkpoint_returns_the_same_network_in_eval_mode(tmp_path: Path) -> N
     assert torch.equal(again(images), net(images))
 
 
-def test_other_classes_start_the_classifiers_anew_and_keep_the_rest(tmp_path: Path) -> None:
-    path = save_checkpoint(ICNet(resnet18(WIDTH), 2, 16), tmp_path / "a.ckpt")
-    net = ICNet(resnet18(WIDTH), 5, 16)
-    loaded = load_weights(net, path)
+@pytest.mark.parametrize("names", ["abcde", "ba", "ac"])
+def test_other_classes_start_the_classifiers_anew_also_where_they_are_as_many(names: str, tmp_path: Path) -> None:
+    weights = read_weights(save_checkpoint(ICNet(resnet18(WIDTH), 2, 16), tmp_path / "a.ckpt"))
+    net = ICNet(resnet18(WIDTH), len(names), 16)
+    before = net.classifier.weight.clone()
+    loaded = load_weights(net, weights, names)
     assert sorted({name.split(".")[0] for name in loaded.fresh}) == ["classifier", "guide24", "guide4"]
-    key = "conv5.1.conv2.conv.weight"
-    assert torch.equal(net.backbone.state_dict()[key], load_checkpoint(path).backbone.state_dict()[key])
+    assert torch.equal(net.classifier.weight, before)
+    key = "backbone.conv5.1.conv2.conv.weight"
+    assert torch.equal(net.state_dict()[key], weights.state[key])
+    assert "classifier.weight" not in loaded.loaded
 
 
-def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
-    path = save_checkpoint(ICNet(resnet18(WIDTH), 2, 16), tmp_path / "a.ckpt")
-    with pytest.raises(WeightsError, match="does not fit the network"):
-        load_weights(ICNet(resnet18(2 * WIDTH), 2, 16), path)
+def test_the_same_classes_keep_their_classifiers(tmp_path: Path) -> None:
+    weights = read_weights(save_checkpoint(ICNet(resnet18(WIDTH), 2, 16), tmp_path / "a.ckpt"))
+    net = ICNet(resnet18(WIDTH), 2, 16)
+    assert load_weights(net, weights, "ab").fresh == ()
+    assert torch.equal(net.classifier.weight, weights.state["classifier.weight"])
 
 
-@pytest.mark.parametrize("content", [b"", b"not a checkpoint", None])
-def test_a_missing_or_broken_file_is_named(tmp_path: Path, content: Any) -> None:
-    path = tmp_path / "broken.ckpt"
-    if content is not None:
-        path.write_bytes(content)
-    with pytest.raises(WeightsError, match=r"broken\.ckpt"):
-        load_checkpoint(path)
+@pytest.mark.parametrize(
+    ("other", "difference"),
+    [
+        (ICNet(resnet50(WIDTH), 2, 16, align_corners=True), "align_corners is True in the file, False here"),
+        (ICNet(resnet50(WIDTH, stride_on="3x3"), 2, 16), "stride_on is 3x3 in the file, 1x1 here"),
+        (ICNet(resnet18(WIDTH), 2, 16), "block is basic in the file, bottleneck here"),
+    ],
+)
+def test_a_network_that_computes_something_else_is_refused_though_its_weights_may_fit(
+    other: ICNet, difference: str, tmp_path: Path
+) -> None:
+    weights = read_weights(save_checkpoint(other, tmp_path / "a.ckpt"))
+    with pytest.raises(WeightsError, match=difference):
+        load_weights(ICNet(resnet50(WIDTH), 2, 16), weights, "ab")
 
 
-def test_a_file_of_another_program_is_refused(tmp_path: Path) -> None:
+def test_a_network_of_another_width_is_refused(tmp_path: Path) -> None:
+    weights = read_weights(save_checkpoint(ICNet(resnet18(WIDTH), 2, 24), tmp_path / "a.ckpt"))
+    with pytest.raises(
+        WeightsError,
+        match=r"does not fit the network \(35 names\): .*\[6, 3, 3, 3\] in the file, \[4, 3, 3, 3\] .* 30 more",
+    ):
+        load_weights(ICNet(resnet18(WIDTH), 2, 16), weights, "ab")
+
+
+@pytest.mark.parametrize("prefix", ["", "module.", "net.", "model.", "module.net.", "_orig_mod."])
+@pytest.mark.parametrize("wrapper", [None, "state_dict", "model"])
+def test_a_plain_state_dict_of_the_network_is_taken_whatever_wraps_it(
+    prefix: str, wrapper: str | None, tmp_path: Path
+) -> None:
+    source, net = ICNet(resnet18(WIDTH), 3, 16), ICNet(resnet18(WIDTH), 3, 16)
+    state = {f"{prefix}{key}": value for key, value in source.state_dict().items()}
+    torch.save({wrapper: state, "epoch": 3} if wrapper else state, tmp_path / "w.pth")
+    loaded = load_weights(net, read_weights(tmp_path / "w.pth"), "abc")
+    assert loaded.fresh == loaded.left_out == ()
+    assert all(torch.equal(value, source.state_dict()[key]) for key, value in net.state_dict().items())
+
+
+def test_what_a_state_dict_has_beside_the_network_is_left_out_and_named(tmp_path: Path) -> None:
+    net = ICNet(resnet18(WIDTH), 3, 16)
+    torch.save({**net.state_dict(), "auxiliary.weight": torch.zeros(2)}, tmp_path / "w.pth")
+    assert load_weights(net, read_weights(tmp_path / "w.pth"), "abc").left_out == ("auxiliary.weight",)
+
+
+def test_a_state_dict_of_another_number_of_classes_starts_the_classifiers_anew(tmp_path: Path) -> None:
+    torch.save(ICNet(resnet18(WIDTH), 19, 16).state_dict(), tmp_path / "w.pth")
+    loaded = load_weights(ICNet(resnet18(WIDTH), 3, 16), read_weights(tmp_path / "w.pth"), "abc")
+    assert {name.split(".")[0] for name in loaded.fresh} == {"classifier", "guide24", "guide4"}
+
+
+def test_a_state_dict_that_lacks_a_layer_is_refused_by_its_name(tmp_path: Path) -> None:
+    state = ICNet(resnet18(WIDTH), 3, 16).state_dict()
+    del state["cff24.project_fine.conv.weight"]
+    torch.save(state, tmp_path / "w.pth")
+    with pytest.raises(WeightsError, match=r"cff24\.project_fine\.conv\.weight is not in the file"):
+        load_weights(ICNet(resnet18(WIDTH), 3, 16), read_weights(tmp_path / "w.pth"), "abc")
+
+
+def test_a_file_of_another_program_is_no_checkpoint(tmp_path: Path) -> None:
     torch.save({"weight": torch.zeros(1)}, tmp_path / "other.ckpt")
     with pytest.raises(WeightsError, match="is no checkpoint of icnet"):
         load_checkpoint(tmp_path / "other.ckpt")
+
+
+def test_a_checkpoint_whose_weights_are_not_those_of_its_description_is_named(tmp_path: Path) -> None:
+    path = save_checkpoint(ICNet(resnet18(WIDTH), 2, 16), tmp_path / "a.ckpt")
+    content = torch.load(path, weights_only=True)
+    content["icnet"]["architecture"]["pooled_channels"] = 5
+    torch.save(content, path)
+    with pytest.raises(WeightsError, match=r"a\.ckpt does not describe its own network"):
+        load_checkpoint(path)
+
+
+def test_a_checkpoint_of_a_newer_icnet_is_named(tmp_path: Path) -> None:
+    path = save_checkpoint(ICNet(resnet18(WIDTH), 2, 16), tmp_path / "a.ckpt")
+    content = torch.load(path, weights_only=True)
+    content["icnet"]["architecture"]["version"] = 99
+    torch.save(content, path)
+    with pytest.raises(
+        WeightsError, match=r"version 99; this icnet reads up to version 2; use the icnet that wrote it"
+    ):
+        load_checkpoint(path)

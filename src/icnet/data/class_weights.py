@@ -19,6 +19,15 @@ def compute_class_weights(samples: Sequence[Sample], classes: ClassTable, kind: 
     return weigh(count_pixels(samples, classes), kind)
 
 
+def check_weights(weights: Sequence[float], classes: ClassTable) -> Sequence[float]:
+    """Given weights, which must be one for each class."""
+    if len(weights) != len(classes):
+        raise ConfigError(
+            f"loss.class_weights has {len(weights)} entries for {len(classes)} classes: give one for each"
+        )
+    return weights
+
+
 def weigh(counts: npt.NDArray[np.int64], kind: str) -> list[float]:
     """A weight per class; 0 for one that never occurs.
 

@@ -19,6 +19,8 @@ from torch.utils.data import get_worker_info
 from icnet.errors import DataError
 
 _MOST = 256  # workers of a loader that a board has room for
+# What torch says where the memory is full in which workers hand over what they read; a write beyond its end is a bus error
+_FULL = ("Bus error", "shared memory", "write to file </torch_")
 _DEATH = re.compile(r"DataLoader worker \(pid(?:\(s\))? ([\d, ]+)\) (?:exited unexpectedly|is killed by signal)")
 
 
@@ -64,6 +66,11 @@ def naming_deaths(find_boards: Callable[[], Sequence[Board]]) -> Iterator[None]:
     try:
         yield
     except (RuntimeError, ConnectionError, EOFError) as error:
+        if isinstance(error, RuntimeError) and any(sign in str(error) for sign in _FULL):
+            raise DataError(
+                "the loader workers find no room in /dev/shm, through which they hand over what they read: make it larger "
+                "(docker run --shm-size=8g), or take fewer of them (data.num_workers), 0 needs none"
+            ) from error
         # torch's handler would raise once more, wherever we are by then
         handler = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         boards = find_boards()

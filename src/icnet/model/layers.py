@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -27,6 +29,11 @@ class ConvBNReLU(ConvBN):
     ) -> None:
         super().__init__(in_channels, out_channels, kernel_size, stride, dilation)
         self.relu = nn.ReLU(inplace=True)
+
+
+def channels_of(layers: Iterable[nn.Module]) -> tuple[int, ...]:
+    """Output channels of each ConvBN among these layers."""
+    return tuple(layer.conv.out_channels for layer in layers if isinstance(layer, ConvBN))
 
 
 class Resize(nn.Module):
@@ -83,3 +90,12 @@ def _sampled(length: int, count: int, align_corners: bool, device: torch.device)
         return ((2 * i + 1) * length) // (2 * count)
     gaps = max(count - 1, 1)
     return (2 * i * (length - 1) + gaps) // (2 * gaps)
+
+
+def init_weights(net: nn.Module) -> None:
+    """He et al. 2015 for convolutions (fan out)."""
+    for module in net.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)

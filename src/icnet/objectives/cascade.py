@@ -54,6 +54,15 @@ class CascadeLoss(nn.Module):
         losses["total"] = torch.stack([self.factors[name] * loss for name, loss in losses.items()]).sum()
         return losses
 
+    def terms(self, frames: Tensor, outputs: CascadeLogits, labels: Tensor) -> dict[str, Tensor]:
+        """As an `Objective`: labels alone decide."""
+        terms: dict[str, Tensor] = self(outputs, labels)
+        return terms
+
+    def validate(self, outputs: CascadeLogits, labels: Tensor) -> Tensor:
+        loss: Tensor = self(outputs, labels)["total"]
+        return loss
+
     def stage(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Cross-entropy of one stage (N, C, h, w) against the labels sampled at its pixels."""
         sampled = sample_labels(labels, size_of(logits), self.align_corners).long()

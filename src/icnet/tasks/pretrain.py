@@ -7,15 +7,16 @@ import time
 
 from omegaconf import DictConfig
 
-from icnet.deploy.measure import count_macs, count_parameters
 from icnet.model.classifier import BackboneClassifier
 from icnet.model.preprocess import Normalize
+from icnet.model.work import count_macs, count_parameters
 from icnet.report.results import describe_machine, write_results
-from icnet.tasks.setup.build import build, build_backbone, run_folder
+from icnet.tasks.setup.build import build, run_folder
 from icnet.tasks.setup.loggers import finish_tracking
+from icnet.tasks.setup.network import build_trunk
 from icnet.tasks.setup.trainer import build_trainer, fit, start
 from icnet.training.pretrain import ClassificationModule, ImageNetDataModule
-from icnet.weights.checkpoint import sha256
+from icnet.weights.download import sha256
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +28,7 @@ def pretrain(cfg: DictConfig) -> None:
     folder = run_folder()
     data: ImageNetDataModule = build(cfg.data)
     data.setup()
-    net = BackboneClassifier(build_backbone(cfg), data.num_classes)
+    net = BackboneClassifier(build_trunk(cfg), data.num_classes)
     module: ClassificationModule = build(
         cfg.module,
         net=net,

@@ -3,32 +3,35 @@
 from __future__ import annotations
 
 import logging
+import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import pytorch_lightning as pl
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
+from torch import nn
 
-from icnet.data.class_weights import compute_class_weights
+from icnet.data.class_weights import check_weights, compute_class_weights
 from icnet.data.judged import JudgedDataset
-from icnet.deploy.measure import count_macs, count_parameters
+from icnet.engines.engine import Engine
+from icnet.engines.load import load_engine
 from icnet.errors import ICNetError
-from icnet.model.icnet import CascadeLogits
-from icnet.model.preprocess import Normalize
-from icnet.predict import Predictor
+from icnet.model.work import count_parameters
+from icnet.objectives.objective import Objective
 from icnet.report.page import write_report
 from icnet.report.results import describe_machine, print_classes, write_results
 from icnet.tasks.evaluate.figures import draw_evaluation, draw_training
-from icnet.tasks.evaluate.judging import judge_frames, measure_exits
+from icnet.tasks.evaluate.judging import describe_timing, judge_frames, measure_exits, other_exits
 from icnet.tasks.evaluate.scores import summarize_evaluation
-from icnet.tasks.setup.build import build, build_network, run_folder
+from icnet.tasks.setup.build import build, run_folder
+from icnet.tasks.setup.device import choose_autocast
 from icnet.tasks.setup.loggers import finish_tracking
-from icnet.tasks.setup.trainer import build_trainer, choose_autocast, fit, start
+from icnet.tasks.setup.network import Network, build_network
+from icnet.tasks.setup.trainer import build_trainer, fit, start
 from icnet.training.datamodule import SegmentationDataModule
-from icnet.training.evaluation import Evaluation
 from icnet.training.module import SegmentationModule
-from icnet.weights.checkpoint import read_checkpoint, sha256
+from icnet.weights.download import sha256
 
 log = logging.getLogger(__name__)
 
@@ -38,13 +41,16 @@ def train(cfg: DictConfig) -> None:
     begin = time.monotonic()
     start(cfg.seed)
     folder = run_folder()
+    trainer = build_trainer(cfg, folder, monitor="val/miou")
+    check_recipe(cfg)
     data: SegmentationDataModule = build(cfg.data)
+    network = build_network(cfg, data)
+    build_objective(cfg, data)  # refuses what cannot be before any data are read
     if data.prepare is not None:
         log.info("Preparing the frames in %s (some seconds, on first use)", data.root)
     data.prepare_data()
     data.setup()
-    module = build_module(cfg, data)
-    trainer = build_trainer(cfg, folder, monitor="val/miou")
+    module = build_module(cfg, data, network)
     log.info(
         "%s: %d training and %d validation frames, %d classes; %.2f M parameters; folder %s",
         data.name,
@@ -57,65 +63,65 @@ def train(cfg: DictConfig) -> None:
     fit(cfg, trainer, module, data, data.augment.crop_size)
     folder = trainer.strategy.broadcast(folder)  # under torchrun and SLURM the first process alone knows it
     best = folder / "checkpoints" / "best.ckpt"
-    result = score(cfg, trainer, module, data, best)
-    metrics = summarize_evaluation(result, data.classes)
+    engine, frames = read_best(cfg, best), JudgedDataset(data.val_set.samples, data.classes)
+    result = judge_frames(trainer, engine, other_exits(engine), frames, data.num_workers)
+    if not trainer.is_global_zero:
+        return
+    metrics = summarize_evaluation(result, data.classes) | measure_exits(engine, result, frames)
     protocol = describe_protocol(cfg, module, data, best)
-    metrics |= measure_exits(module.net, CascadeLogits._fields[-1], result, tuple(protocol["image_size"]))
-    if trainer.is_global_zero:
-        write_results(folder, "train", cfg.name, metrics, protocol, time.monotonic() - begin)
-        predictor = Predictor(module.net, module.normalize)
-        draw_evaluation(folder, judged_frames(data), result, metrics, predictor)
-        draw_training(folder, data, predictor)
-        write_report(folder)
-        print_classes(metrics, "Validation, best checkpoint")
-        log.info("mIoU %.4f; report: %s", metrics["miou"], folder / "report.html")
-        finish_tracking(trainer, metrics, protocol, result.matrix, best)
+    protocol |= {"parameters": engine.card.parameters, "timing": describe_timing(engine, frames)}
+    protocol["macs"] = engine.count_macs(tuple(protocol["image_size"]))
+    write_results(folder, "train", cfg.name, metrics, protocol, time.monotonic() - begin)
+    draw_evaluation(folder, frames, result, metrics, engine)
+    draw_training(folder, data, engine)
+    write_report(folder)
+    print_classes(metrics, "Validation, best checkpoint")
+    log.info("mIoU %.4f; report: %s", metrics["miou"], folder / "report.html")
+    finish_tracking(trainer, metrics, protocol, result.matrix, best)
 
 
-def build_module(cfg: DictConfig, data: SegmentationDataModule) -> SegmentationModule:
+def check_recipe(cfg: DictConfig) -> None:
+    """Build on a small layer what is built later, when the data are known: a wrong value is named before any are read."""
+    optimizer = build(cfg.optimizer)(nn.Linear(1, 1), frozenset())
+    build(cfg.scheduler)(optimizer, sys.maxsize)
+
+
+def build_objective(cfg: DictConfig, data: SegmentationDataModule, weights: Sequence[float] | None = None) -> Objective:
+    """What `loss` says. weights: of the classes, where they are computed from the labels."""
+    given = cfg.loss.class_weights
+    if weights is None and given is not None and not isinstance(given, str):
+        weights = check_weights([float(weight) for weight in given], data.classes)
+    objective: Objective = build(cfg.loss, class_weights=weights, align_corners=cfg.model.align_corners)
+    return objective
+
+
+def build_module(cfg: DictConfig, data: SegmentationDataModule, network: Network) -> SegmentationModule:
     """The network in its LightningModule, with all that it is handed."""
-    net, loaded = build_network(cfg, data.classes)
-    weights = cfg.loss.class_weights
-    if isinstance(weights, str):
-        weights = compute_class_weights(data.train_set.samples, data.classes, weights)
+    weights = None
+    if isinstance(cfg.loss.class_weights, str):
+        weights = compute_class_weights(data.train_set.samples, data.classes, cfg.loss.class_weights)
         log.info("Class weights (%s): %s", cfg.loss.class_weights, ", ".join(f"{w:.2f}" for w in weights))
-    elif weights is not None:
-        weights = OmegaConf.to_object(weights)
-    loss = build(cfg.loss, class_weights=weights, align_corners=cfg.model.align_corners)
     module: SegmentationModule = build(
         cfg.module,
-        net=net,
-        loss=loss,
+        net=network.net,
+        objective=build_objective(cfg, data, weights),
         optimizer=build(cfg.optimizer),
         scheduler=build(cfg.scheduler),
-        normalize=Normalize(data.mean, data.std, cfg.model.channels_last),
+        normalize=network.normalize,
         classes=data.classes,
-        loaded=loaded.loaded,
+        loaded=network.loaded,
         compile_cascade=cfg.model.compile,
     )
     return module
 
 
-def score(
-    cfg: DictConfig, trainer: pl.Trainer, module: SegmentationModule, data: SegmentationDataModule, best: Path
-) -> Evaluation:
-    """Judge the best checkpoint, and its earlier exits, on the validation frames."""
+def read_best(cfg: DictConfig, best: Path) -> Engine:
+    """The engine of the best checkpoint, in the precision of the training."""
     if not best.is_file():
         raise ICNetError(
             "training ended before its first validation: train longer or set trainer.val_check_interval lower"
         )
-    module.net.load_state_dict(read_checkpoint(best).state)
-    autocast = choose_autocast(cfg.trainer)
-    exits = {
-        name: Predictor(module.net.exit_at(name), module.normalize, autocast=autocast) for name in CascadeLogits._fields
-    }
-    main = exits.pop(CascadeLogits._fields[-1])
-    return judge_frames(trainer, main, exits, judged_frames(data), data.num_workers)
-
-
-def judged_frames(data: SegmentationDataModule) -> JudgedDataset:
-    """The validation frames at native size."""
-    return JudgedDataset(data.val_set.samples, data.classes)
+    return load_engine(best, choose_autocast(cfg.trainer), channels_last=cfg.model.channels_last)
 
 
 def describe_protocol(
@@ -136,8 +142,6 @@ def describe_protocol(
         "crop_size": list(data.augment.crop_size),
         "seed": cfg.seed,
         "precision": module.trainer.precision,
-        "parameters": count_parameters(module.net),
-        "macs": count_macs(module.net, (int(size[0]), int(size[1]))),
         "checkpoint_sha256": sha256(checkpoint),
         **describe_machine(module.trainer.strategy.root_device),
     }

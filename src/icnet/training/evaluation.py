@@ -13,12 +13,12 @@ from torch.utils.data import DataLoader
 from icnet.data.dataset import EvalSampler
 from icnet.data.judged import JudgedDataset, JudgedFrame
 from icnet.data.workers import naming_deaths
+from icnet.engines.engine import Engine
 from icnet.errors import DataError
 from icnet.metrics.boundary import BoundaryResult, BoundaryScores
 from icnet.metrics.instances import InstanceIoU, InstanceScores
 from icnet.metrics.per_image import PerImageConfusion
 from icnet.metrics.segments import ConfusionByDistance, CountsBySize
-from icnet.predict import Predictor
 from icnet.training.datamodule import build_loader, place_of
 
 
@@ -27,7 +27,7 @@ class Evaluation:
     """What was counted.
 
     matrices: (images, classes, classes) confusion matrices, in the order of the data set.
-    others: the same of each further predictor, by its name.
+    others: the same of each further engine, by its name.
     by_size: (sizes, 3, classes) as `CountsBySize`; by_distance: (distances, classes, classes) as `ConfusionByDistance`.
     instances: None where the data set has no instances.
     """
@@ -47,18 +47,15 @@ class Evaluation:
 
 def judge(
     trainer: pl.Trainer,
-    main: Predictor | None,
-    others: Mapping[str, Predictor],
+    main: Engine | None,
+    others: Mapping[str, Engine],
     frames: JudgedDataset,
     num_workers: int | None = None,
 ) -> Evaluation:
-    """Read every frame once, on all processes of the trainer together, and score what the predictors make of it."""
+    """Read every frame once, on all processes of the trainer together, and score what the engines make of it."""
     module = EvaluationModule(main, others, frames)
     with naming_deaths(lambda: [frames.frames.board]):
         trainer.test(module, FramesToJudge(frames, num_workers), verbose=False)
-    module.to(
-        trainer.strategy.root_device
-    )  # Lightning leaves it on the CPU; what is timed next is timed where it judged
     return module.result
 
 
@@ -70,7 +67,7 @@ class EvaluationModule(pl.LightningModule):
     frames: what is judged; objects are scored where all of them have instances.
     """
 
-    def __init__(self, main: Predictor | None, others: Mapping[str, Predictor], frames: JudgedDataset) -> None:
+    def __init__(self, main: Engine | None, others: Mapping[str, Engine], frames: JudgedDataset) -> None:
         super().__init__()
         self.main, self.others, self.frames = main, dict(others), frames
         classes = frames.frames.classes
@@ -81,25 +78,28 @@ class EvaluationModule(pl.LightningModule):
         self.by_size = CountsBySize(count)
         self.by_distance = ConfusionByDistance(count)
         self.instances = InstanceIoU(classes) if classes.instance_sizes and frames.have_instances() else None
-        predictors = [predictor for predictor in (main, *others.values()) if predictor is not None]
-        parts = [part for predictor in predictors for part in (predictor.net, predictor.normalize)]
-        self.parts = nn.ModuleList([*parts, *self.other_confusions.values()])  # Lightning brings them to the device
+        self.parts = nn.ModuleList(self.other_confusions.values())  # Lightning brings metrics to the device
+
+    def on_test_start(self) -> None:
+        """Engines need be no modules; they stay on the device afterwards, where what is timed next is timed."""
+        self.main = None if self.main is None else self.main.to(self.device)
+        self.others = {name: engine.to(self.device) for name, engine in self.others.items()}
 
     def test_step(self, batch: JudgedFrame, batch_idx: int) -> None:
         place = batch_idx * self.trainer.world_size + self.trainer.global_rank  # as EvalSampler deals them out
         index = torch.tensor([place])
         label_map = batch.image if self.main is None else self._read(self.main, batch, place)
         self.confusion.update(label_map, batch.label, index)
-        for name, predictor in self.others.items():
-            self.other_confusions[name].update(self._read(predictor, batch, place), batch.label, index)
+        for name, engine in self.others.items():
+            self.other_confusions[name].update(self._read(engine, batch, place), batch.label, index)
         for metric in (self.boundary, self.by_size, self.by_distance):
             metric.update(label_map, batch.label)
         if self.instances is not None:
             self.instances.update(label_map, batch.label, batch.instances)
 
-    def _read(self, predictor: Predictor, batch: JudgedFrame, place: int) -> Tensor:
+    def _read(self, engine: Engine, batch: JudgedFrame, place: int) -> Tensor:
         try:
-            return predictor.label_maps(batch.image)
+            return engine.label_maps(batch.image)
         except DataError as error:
             raise DataError(f"{self.frames.frames.samples[place].image}: {error}") from error
 

@@ -16,17 +16,19 @@ from icnet.data.labels import ClassTable
 from icnet.errors import ICNetError
 from icnet.metrics.confusion import ConfusionMatrix, summarize
 from icnet.model.icnet import CascadeLogits, ICNet
+from icnet.model.label_map import to_label_map
 from icnet.model.layers import size_of
 from icnet.model.preprocess import Normalize
+from icnet.objectives.objective import Objective
 
 OptimizerFactory = Callable[[nn.Module, "frozenset[str]"], Optimizer]
 SchedulerFactory = Callable[[Optimizer, int], LRScheduler]
 
 
 class SegmentationModule(pl.LightningModule):
-    """Trains the cascade with its three-stage loss; validates its last stage at native resolution.
+    """Trains the cascade; validates its last stage at native resolution.
 
-    net, loss, normalize: as their classes say; the loss takes CascadeLogits and labels and returns a dict with "total".
+    net, objective, normalize: as their classes say.
     optimizer: (net, names of the parameters that were loaded) -> Optimizer.
     scheduler: (optimizer, number of steps of the whole run) -> scheduler, stepped once per step.
     classes: written into every checkpoint, beside the network's architecture and its preprocessing.
@@ -37,7 +39,7 @@ class SegmentationModule(pl.LightningModule):
     def __init__(
         self,
         net: ICNet,
-        loss: nn.Module,
+        objective: Objective,
         optimizer: OptimizerFactory,
         scheduler: SchedulerFactory,
         normalize: Normalize,
@@ -46,7 +48,7 @@ class SegmentationModule(pl.LightningModule):
         compile_cascade: bool = False,
     ) -> None:
         super().__init__()
-        self.net, self.loss, self.normalize, self.classes = net, loss, normalize, classes
+        self.net, self.objective, self.normalize, self.classes = net, objective, normalize, classes
         self.confusion = ConfusionMatrix(len(classes))
         self._optimizer, self._scheduler, self._loaded = optimizer, scheduler, loaded
         self._cascade: Callable[[Tensor], CascadeLogits] = (
@@ -59,12 +61,12 @@ class SegmentationModule(pl.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def training_step(self, batch: Frame, batch_idx: int) -> Tensor:
-        losses = self.loss(self._cascade(self.normalize(batch.image)), batch.label)
-        self.log("train/loss", losses["total"], prog_bar=True)
-        for name in CascadeLogits._fields:
-            self.log(f"train/loss_{name}", losses[name])
+        terms = self.objective.terms(batch.image, self._cascade(self.normalize(batch.image)), batch.label)
+        total = terms.pop("total")
+        self.log("train/loss", total, prog_bar=True)
+        self.log_dict({f"train/loss_{name}": term for name, term in terms.items()})
         self.log("lr", self.optimizers().param_groups[0]["lr"])  # type: ignore[union-attr]
-        return losses["total"]
+        return total
 
     def on_validation_epoch_start(self) -> None:
         """Without SyncBN each process has running statistics of its own: all validate with those that are saved."""
@@ -75,9 +77,9 @@ class SegmentationModule(pl.LightningModule):
     def validation_step(self, batch: Frame, batch_idx: int) -> Tensor:
         """Returns the label map, for callbacks that show it."""
         logits = self._cascade(self.normalize(batch.image))
-        label_map = self.net.enlarge(logits.sub124, size_of(batch.label)).argmax(dim=1)
+        label_map = to_label_map(logits.sub124, size_of(batch.label), self.net.resize)
         self.confusion.update(label_map, batch.label)
-        loss = self.loss(logits, batch.label)["total"]
+        loss = self.objective.validate(logits, batch.label)
         self.log("val/loss", loss, batch_size=len(batch.label), sync_dist=True)
         return label_map
 
@@ -98,4 +100,5 @@ class SegmentationModule(pl.LightningModule):
             "architecture": self.net.architecture,
             "classes": self.classes.to_dict(),
             "preprocessing": self.normalize.to_dict(),
+            "loaded": sorted(self._loaded),
         }

@@ -15,14 +15,12 @@ from omegaconf import DictConfig
 from icnet.data.images import read_size
 from icnet.data.judged import JudgedDataset, match_predictions
 from icnet.data.layouts import Sample
-from icnet.deploy.measure import count_macs, count_parameters
+from icnet.engines.engine import Engine
 from icnet.errors import ConfigError, ICNetError
-from icnet.model.icnet import CascadeLogits
-from icnet.predict import Predictor
 from icnet.report.page import write_report
 from icnet.report.results import describe_machine, print_classes, write_results
 from icnet.tasks.evaluate.figures import draw_evaluation
-from icnet.tasks.evaluate.judging import judge_frames, measure_exits
+from icnet.tasks.evaluate.judging import describe_timing, judge_frames, measure_exits, other_exits
 from icnet.tasks.evaluate.scores import summarize_difference, summarize_evaluation
 from icnet.tasks.setup.build import build, run_folder
 from icnet.tasks.setup.loggers import finish_tracking
@@ -43,12 +41,15 @@ class Judged(NamedTuple):
     trained: Trained | None = None
     other: Trained | None = None
 
-    def others(self, exits: bool) -> dict[str, Predictor]:
-        """The predictors that are scored beside the main one: the other exits, another checkpoint."""
-        found = {}
-        if self.trained is not None and exits:
-            found = {name: self.trained.at(name) for name in CascadeLogits._fields if name != self.trained.exit}
-        return found | ({"compare": self.other.predictor} if self.other is not None else {})
+    @property
+    def engine(self) -> Engine | None:
+        """What is judged; None where label maps are read."""
+        return None if self.trained is None else self.trained.engine
+
+    def others(self, exits: bool) -> dict[str, Engine]:
+        """The engines that are scored beside the main one: the other exits, another checkpoint."""
+        found = other_exits(self.engine) if self.engine is not None and exits else {}
+        return found | ({"compare": self.other.engine} if self.other is not None else {})
 
 
 def evaluate(cfg: DictConfig) -> None:
@@ -56,39 +57,34 @@ def evaluate(cfg: DictConfig) -> None:
     begin = time.monotonic()
     start(cfg.seed)
     folder = run_folder()
-    judged = read_judged(cfg)
     trainer = build_evaluator(cfg, folder)
+    judged = read_judged(cfg)
     log.info("Evaluating %d frames", len(judged.frames))
-    result = judge_frames(trainer, main_of(judged), judged.others(cfg.task.exits), judged.frames, cfg.data.num_workers)
+    result = judge_frames(trainer, judged.engine, judged.others(cfg.task.exits), judged.frames, cfg.data.num_workers)
+    if not trainer.is_global_zero:
+        return
     metrics = summarize_evaluation(result, judged.data.classes)
     if metrics["miou"] is None:
         raise ICNetError("the labels hold no labelled pixel: check data.split and data.classes.ignored_ids")
     protocol = describe_protocol(cfg, judged)
     if judged.trained is not None:
-        size = tuple(judged.trained.predictor.scheme.size or protocol["image_size"])
-        metrics |= measure_exits(judged.trained.net, judged.trained.exit, result, size)
+        metrics |= measure_exits(judged.trained.engine, result, judged.frames)
         protocol |= describe_trained(judged.trained) | {
-            "parameters": count_parameters(judged.trained.net),
-            "macs": count_macs(judged.trained.predictor.net, size),
+            "macs": judged.trained.engine.count_macs(tuple(protocol["image_size"])),
+            "timing": describe_timing(judged.trained.engine, judged.frames),
         }
     if judged.other is not None:
         other = result.others["compare"]
         metrics["compare"] = summarize_difference(result.matrices, other, str(judged.other.checkpoint))
     protocol |= describe_machine(trainer.strategy.root_device)
-    if trainer.is_global_zero:
-        write_results(folder, "evaluate", cfg.name, metrics, protocol, time.monotonic() - begin)
-        draw_evaluation(folder, judged.frames, result, metrics, main_of(judged))
-        write_report(folder)
-        print_classes(metrics, f"{protocol['data']}, {protocol['split']}")
-        low, high = metrics["miou_interval"]
-        log.info("mIoU %.4f (95 %%: %.4f to %.4f); report: %s", metrics["miou"], low, high, folder / "report.html")
-        if judged.trained is not None:
-            finish_tracking(trainer, metrics, protocol, result.matrix, judged.trained.checkpoint)
-
-
-def main_of(judged: Judged) -> Predictor | None:
-    """What is judged; None where label maps are read."""
-    return judged.trained.predictor if judged.trained is not None else None
+    write_results(folder, "evaluate", cfg.name, metrics, protocol, time.monotonic() - begin)
+    draw_evaluation(folder, judged.frames, result, metrics, judged.engine)
+    write_report(folder)
+    print_classes(metrics, f"{protocol['data']}, {protocol['split']}")
+    low, high = metrics["miou_interval"]
+    log.info("mIoU %.4f (95 %%: %.4f to %.4f); report: %s", metrics["miou"], low, high, folder / "report.html")
+    if judged.trained is not None:
+        finish_tracking(trainer, metrics, protocol, result.matrix, judged.trained.checkpoint)
 
 
 def read_judged(cfg: DictConfig) -> Judged:
@@ -124,7 +120,7 @@ def given_setting(key: str) -> bool:
 
 def check_classes(trained: Trained, data: SegmentationDataModule) -> None:
     """A score means something only where both speak of the same classes."""
-    ours, theirs = list(trained.classes.names), list(data.classes.names)
+    ours, theirs = list(trained.engine.card.classes.names), list(data.classes.names)
     if ours != theirs:
         raise ConfigError(
             f"{trained.checkpoint} tells {len(ours)} classes apart ({_few(ours)}), data={data.name} has {len(theirs)} "

@@ -12,6 +12,7 @@ from torch import Tensor
 from icnet.data.images import read_image
 from icnet.data.judged import JudgedDataset
 from icnet.data.labels import ClassTable
+from icnet.engines.engine import Engine
 from icnet.metrics.confusion import mean_iou
 from icnet.predict import Predictor
 from icnet.report.confusion import write_confusion
@@ -27,11 +28,11 @@ ROWS = 4
 EXAMPLES = 10  # the worst and the typical frames of an evaluation
 
 
-def draw_training(folder: Path, data: SegmentationDataModule, predictor: Predictor) -> None:
+def draw_training(folder: Path, data: SegmentationDataModule, engine: Engine) -> None:
     """What a training run has beside its evaluation: curves, and rows of image / label / prediction, in folder/figures."""
     figures = folder / "figures"
     figures.mkdir(exist_ok=True)
-    draw_rows(choose_rows(predictor, data), data.classes, figures / "rows.png")
+    draw_rows(choose_rows(Predictor(engine), data), data.classes, figures / "rows.png")
     if (folder / "metrics.csv").is_file():
         history = read_history(folder / "metrics.csv")
         draw_losses(history, figures / "losses.png")
@@ -54,17 +55,18 @@ def draw_evaluation(
     frames: JudgedDataset,
     result: Evaluation,
     metrics: Mapping[str, Any],
-    predictor: Predictor | None,
+    engine: Engine | None,
 ) -> None:
     """Scores per class, confusions, and rows of the worst and of typical frames, as folder/figures/*.png.
 
     Beside them what the report draws itself: confusion.csv and examples/.
-    predictor: None where the frames hold label maps in place of images.
+    engine: None where the frames hold label maps in place of images.
     """
     classes = frames.frames.classes
     figures = folder / "figures"
     figures.mkdir(exist_ok=True)
     _draw_scores(folder, metrics, result.matrix, classes)
+    predictor = None if engine is None else Predictor(engine)
     chosen = choose_examples(result.matrices)
     groups = {name: [read_row(frames, i, predictor) for i in indices] for name, indices in chosen.items() if indices}
     for name, rows in groups.items():

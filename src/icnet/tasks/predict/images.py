@@ -12,10 +12,11 @@ from omegaconf import DictConfig
 from icnet.data.images import Pixels, read_image
 from icnet.data.pipeline import count_cores, overlap
 from icnet.data.sources import Picture, find_pictures
+from icnet.engines.engine import Engine
 from icnet.errors import DataError, Interrupted
+from icnet.predict import Predictor
 from icnet.tasks.predict.workload import Outcome
 from icnet.tasks.predict.writers import CityscapesWriter, PictureWriter, Writer
-from icnet.tasks.setup.trained import Trained
 
 log = logging.getLogger(__name__)
 
@@ -44,16 +45,16 @@ class Failure(NamedTuple):
     reason: str
 
 
-def predict_images(cfg: DictConfig, trained: Trained, folder: Path) -> Outcome:
+def predict_images(cfg: DictConfig, engine: Engine, folder: Path) -> Outcome:
     """Write the label maps of all images of the source into `folder`; those that fail are named and left out."""
     pictures = find_pictures(cfg.source)
-    writer = build_writer(cfg, trained, folder, pictures)
+    writer = build_writer(cfg, engine, folder, pictures)
     log.info("%d images of %s", len(pictures), cfg.source)
-    outcome = Outcome("images")
+    outcome, predictor = Outcome("images"), Predictor(engine)
     written: dict[str, tuple[int, int]] = {}
 
     def label(frame: Frame) -> Labelled:
-        return Labelled(frame, outcome.label(trained.predictor, frame.pixels, frame.picture.file))
+        return Labelled(frame, outcome.label(predictor, frame.pixels, frame.picture.file))
 
     def write(labelled: Labelled) -> None:
         (picture, pixels), label_map = labelled
@@ -77,11 +78,11 @@ def predict_images(cfg: DictConfig, trained: Trained, folder: Path) -> Outcome:
     return outcome
 
 
-def build_writer(cfg: DictConfig, trained: Trained, folder: Path, pictures: list[Picture]) -> Writer:
+def build_writer(cfg: DictConfig, engine: Engine, folder: Path, pictures: list[Picture]) -> Writer:
     """As task.format and task.outputs say."""
     if cfg.task.format == "cityscapes":
-        return CityscapesWriter(folder, trained.classes, pictures)
-    return PictureWriter(folder, trained.classes, cfg.task.outputs)
+        return CityscapesWriter(folder, engine.card.classes, pictures)
+    return PictureWriter(folder, engine.card.classes, cfg.task.outputs)
 
 
 def choose_workers() -> int:

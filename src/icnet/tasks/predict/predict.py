@@ -19,6 +19,7 @@ from icnet.tasks.predict.images import predict_images
 from icnet.tasks.predict.video import predict_video
 from icnet.tasks.predict.workload import Outcome
 from icnet.tasks.setup.build import run_folder
+from icnet.tasks.setup.device import choose_device
 from icnet.tasks.setup.trained import Trained, describe_trained, read_trained
 
 log = logging.getLogger(__name__)
@@ -35,8 +36,9 @@ def predict(cfg: DictConfig) -> None:
     folder = run_folder()
     with interruptible():
         trained = read_trained(cfg)
+        trained = trained._replace(engine=trained.engine.to(choose_device(cfg.trainer)))
         predict_source = predict_video if is_video(cfg.source) else predict_images
-        outcome = predict_source(cfg, trained, folder / "predictions")
+        outcome = predict_source(cfg, trained.engine, folder / "predictions")
     protocol = describe_protocol(cfg, trained, outcome)
     write_results(folder, "predict", cfg.name, summarize(outcome), protocol, time.monotonic() - begin)
     log.info("%d %s predicted; results: %s", outcome.images, outcome.unit, folder / "predictions")
@@ -77,8 +79,8 @@ def describe_protocol(cfg: DictConfig, trained: Trained, outcome: Outcome) -> di
         "written": describe_outputs(cfg),
         "image_sizes": [list(size) for size in sorted(set(outcome.sizes))],
         **describe_trained(trained),
-        "classes": trained.classes.to_dict(),
-        **describe_machine(trained.predictor.device),
+        "classes": trained.engine.card.classes.to_dict(),
+        **describe_machine(trained.engine.device),
     }
 
 

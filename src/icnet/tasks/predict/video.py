@@ -14,10 +14,11 @@ from omegaconf import DictConfig
 from icnet.data.images import Pixels
 from icnet.data.pipeline import overlap
 from icnet.data.video import VideoReader, VideoWriter
+from icnet.engines.engine import Engine
 from icnet.errors import ConfigError, DataError, Interrupted
 from icnet.files import writing
+from icnet.predict import Predictor
 from icnet.tasks.predict.workload import Outcome
-from icnet.tasks.setup.trained import Trained
 from icnet.visualize.colors import overlay
 
 log = logging.getLogger(__name__)
@@ -32,7 +33,7 @@ class Seen(NamedTuple):
     label_map: Pixels
 
 
-def predict_video(cfg: DictConfig, trained: Trained, folder: Path) -> Outcome:
+def predict_video(cfg: DictConfig, engine: Engine, folder: Path) -> Outcome:
     """Write folder/NAME_VIEW.mp4 at the frame rate of the source."""
     view = cfg.task.video
     if view not in VIEWS:
@@ -40,18 +41,18 @@ def predict_video(cfg: DictConfig, trained: Trained, folder: Path) -> Outcome:
     path = Path(cfg.source).expanduser()
     video = VideoReader(path)
     log.info("%s: %s frames, %.6g a second", path, video.frames or "unknown", video.fps)
-    outcome = Outcome("frames")
+    outcome, predictor = Outcome("frames"), Predictor(engine)
     target = folder / f"{path.stem}_{view}.mp4"
     folder.mkdir(parents=True, exist_ok=True)
     with writing(target, part=f"{target.stem}.part.mp4") as part:
         writer = VideoWriter(part, video.fps)
 
         def write(seen: Seen) -> None:
-            writer.write(draw(seen, trained, view))
+            writer.write(draw(seen, engine, view))
             outcome.sizes.append(seen.label_map.shape[:2])
 
         def see(frame: Pixels) -> Seen:
-            return Seen(frame, outcome.label(trained.predictor, frame, path))
+            return Seen(frame, outcome.label(predictor, frame, path))
 
         stopped = None
         try:
@@ -77,7 +78,7 @@ def read_frames(video: VideoReader) -> Iterator[Pixels]:
         yield frame
 
 
-def draw(seen: Seen, trained: Trained, view: str) -> Pixels:
+def draw(seen: Seen, engine: Engine, view: str) -> Pixels:
     """The overlay, beside the frame where `view` says so."""
-    tinted = overlay(seen.frame, seen.label_map, trained.classes)
+    tinted = overlay(seen.frame, seen.label_map, engine.card.classes)
     return tinted if view == "overlay" else np.hstack([seen.frame, tinted])

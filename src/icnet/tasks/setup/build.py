@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import Any
 
-import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from icnet.data.labels import ClassTable
 from icnet.errors import ConfigError, ICNetError
-from icnet.model.icnet import ICNet
-from icnet.model.trunks.resnet import BackboneSpec
-from icnet.weights.checkpoint import Loaded, load_backbone, load_weights
-
-log = logging.getLogger(__name__)
 
 
 def run_folder() -> Path:
@@ -50,33 +42,3 @@ def build(node: DictConfig, **objects: Any) -> Any:
 
 def _place(node: DictConfig) -> str:
     return str(node._get_full_key(None)) or "the configuration"
-
-
-def build_network(cfg: DictConfig, classes: ClassTable) -> tuple[ICNet, Loaded]:
-    """The network of the configuration, with the weights that it names."""
-    backbone = build_backbone(cfg)
-    try:
-        net = ICNet(backbone, len(classes), cfg.model.fusion_channels, cfg.model.align_corners)
-    except ValueError as error:
-        raise ConfigError(f"model: {error}") from error
-    loaded = Loaded(frozenset(), ())
-    if cfg.model.backbone.weights:
-        loaded = load_backbone(net, cfg.model.backbone.weights)
-        log.info("Backbone from %s", cfg.model.backbone.weights)
-    if cfg.task.weights:
-        loaded = load_weights(net, cfg.task.weights)
-        log.info("Weights from %s; %s", cfg.task.weights, _say_fresh(loaded))
-    if cfg.model.channels_last:
-        net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return net, loaded
-
-
-def build_backbone(cfg: DictConfig) -> BackboneSpec:
-    """The trunk's specification; its weights are loaded into the network later."""
-    node = OmegaConf.masked_copy(cfg.model.backbone, [k for k in cfg.model.backbone if k != "weights"])
-    spec: BackboneSpec = build(node)
-    return spec
-
-
-def _say_fresh(loaded: Loaded) -> str:
-    return f"these start anew: {', '.join(loaded.fresh)}" if loaded.fresh else "all layers fit"

@@ -16,6 +16,7 @@ from icnet.data.workers import naming_deaths
 from icnet.errors import ConfigError, ICNetError
 from icnet.processes import is_follower
 from icnet.tasks.setup.build import build
+from icnet.tasks.setup.device import choose_precision
 from icnet.tasks.setup.loggers import build_loggers
 from icnet.tracking.tracker import Examples
 from icnet.training.callbacks import ProgressBar, ValidateAtTheEnd
@@ -27,7 +28,6 @@ from icnet.training.pretrain import ImageNetDataModule
 from icnet.training.speed import ImagesPerSecond
 
 Data = SegmentationDataModule | ImageNetDataModule
-_AUTOCAST = {"32-true": None, "32": None, "bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 
 
@@ -47,7 +47,7 @@ def build_trainer(cfg: DictConfig, folder: Path, monitor: str) -> pl.Trainer:
         plugins=[AtomicCheckpointIO()],
         default_root_dir=str(folder),
         sync_batchnorm=cfg.trainer.accelerator != "cpu" and torch.cuda.is_available(),  # on one device it stays plain
-        precision=choose_precision(cfg.trainer.precision, cfg.trainer.accelerator),
+        precision=choose_precision(cfg.trainer),
         check_val_every_n_epoch=None if counts_steps else cfg.trainer.check_val_every_n_epoch,
         use_distributed_sampler=False,
         enable_model_summary=False,
@@ -69,24 +69,6 @@ def build_evaluator(cfg: DictConfig, folder: Path) -> pl.Trainer:
         enable_checkpointing=False,
     )
     return trainer
-
-
-def choose_precision(wanted: str, accelerator: str) -> str:
-    """`auto`: mixed bf16 where the device computes in bf16 by itself, else fp32. Others are taken as they are."""
-    if wanted != "auto":
-        return str(wanted)
-    if accelerator != "cpu" and torch.cuda.is_available():
-        return "bf16-mixed" if torch.cuda.is_bf16_supported() else "16-mixed"
-    has_bf16 = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    return "bf16-mixed" if has_bf16 else "32-true"
-
-
-def choose_autocast(trainer: DictConfig) -> torch.dtype | None:
-    """trainer.precision= as the type that convolutions compute in; None is fp32."""
-    precision = choose_precision(trainer.precision, trainer.accelerator)
-    if precision not in _AUTOCAST:
-        raise ConfigError(f"trainer.precision is {precision}: choose one of auto, {', '.join(_AUTOCAST)}")
-    return _AUTOCAST[precision]
 
 
 def fit(cfg: DictConfig, trainer: pl.Trainer, module: pl.LightningModule, data: Data, crop_size: Sequence[int]) -> None:

@@ -1,41 +1,61 @@
-"""Predictor: frames in, label maps out, by one pass or by the average of several."""
+"""Frames in, label maps out, by one pass or by the average of several."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from icnet.data.labels import ClassTable
+from icnet.engines.engine import Card, Engine, check_size
+from icnet.engines.views import Scheme, Views, view
 from icnet.errors import ConfigError, DataError
-from icnet.model.icnet import ICNet
-from icnet.model.preprocess import Normalize
-from icnet.model.trunks.resnet import resnet18
-from icnet.predict import Predictor, Scheme
+from icnet.predict import Predictor
 
-PLAIN = Normalize((0, 0, 0), (1, 1, 1))
+CLASSES = ClassTable(["dark", "bright"], [[0, 0, 0], [255, 255, 255]])
 
 
-class Brightness(nn.Module):
-    """Class 1 where red is above a half; class 0 elsewhere. Remembers the sizes it was given."""
+class Brightness:
+    """An engine: class 1 where red is above a half; class 0 elsewhere. Remembers the sizes it was given."""
+
+    card = Card("made up", CLASSES, "sub124", "float32", align_corners=False, parameters=0)
+    device = torch.device("cpu")
+    exits = ("sub124",)
 
     def __init__(self) -> None:
-        super().__init__()
-        self.anything = nn.Parameter(torch.zeros(1))
         self.seen: list[tuple[int, ...]] = []
 
-    def forward(self, images: Tensor) -> Tensor:
-        self.seen.append(tuple(images.shape[-2:]))
-        return torch.stack((0.5 - images[:, 0], images[:, 0] - 0.5), dim=1)
+    def to(self, device: torch.device) -> Brightness:
+        return self
+
+    def at(self, exit: str) -> Brightness:
+        return self
+
+    def count_macs(self, size: tuple[int, int]) -> int:
+        return size[0] * size[1]
+
+    def label_maps(self, frames: Tensor) -> Tensor:
+        return self.scores(frames).max(dim=1).indices.to(torch.uint8)
+
+    def scores(self, frames: Tensor) -> Tensor:
+        check_size(frames)
+        self.seen.append(tuple(frames.shape[1:3]))
+        red = frames[..., 0] / 255
+        return torch.stack((0.5 - red, red - 0.5), dim=1)
 
 
 class LeftHalf(Brightness):
     """Class 1 with certainty in the left half, class 0 with less certainty in the right: what mirroring tells apart."""
 
-    def forward(self, images: Tensor) -> Tensor:
-        left = torch.arange(images.shape[-1]) < images.shape[-1] // 2
-        scores = torch.where(left, 5.0, -1.0).expand(images.shape[0], *images.shape[-2:])
+    def scores(self, frames: Tensor) -> Tensor:
+        left = torch.arange(frames.shape[2]) < frames.shape[2] // 2
+        scores = torch.where(left, 5.0, -1.0).expand(frames.shape[:3])
         return torch.stack((-scores, scores), dim=1)
+
+
+def labels(engine: Engine, frame: np.ndarray, scheme: Scheme = Scheme()) -> np.ndarray:  # noqa: B008  immutable
+    return Predictor(view(engine, scheme))(frame)
 
 
 @pytest.fixture
@@ -51,7 +71,7 @@ def white(frame: np.ndarray) -> np.ndarray:
 
 
 def test_a_frame_becomes_the_map_of_the_likeliest_classes(frame: np.ndarray) -> None:
-    label_map = Predictor(Brightness(), PLAIN)(frame)
+    label_map = labels(Brightness(), frame)
     assert label_map.dtype == np.uint8
     np.testing.assert_array_equal(label_map, white(frame))
 
@@ -68,7 +88,7 @@ def test_a_frame_becomes_the_map_of_the_likeliest_classes(frame: np.ndarray) -> 
     ],
 )
 def test_every_scheme_brings_the_pixels_back_to_their_places(scheme: Scheme, frame: np.ndarray) -> None:
-    label_map = Predictor(Brightness(), PLAIN, scheme)(frame)
+    label_map = labels(Brightness(), frame, scheme)
     assert label_map.shape == frame.shape[:2]
     assert (label_map != white(frame)).mean() < 0.02  # a blended edge may move by a pixel
     assert label_map[32, 48] == 1
@@ -77,31 +97,27 @@ def test_every_scheme_brings_the_pixels_back_to_their_places(scheme: Scheme, fra
 
 def test_the_network_reads_the_sizes_that_the_scheme_names(frame: np.ndarray) -> None:
     net = Brightness()
-    Predictor(net, PLAIN, Scheme(size=(128, 160), scales=(0.5, 1.0), flip=True))(frame)
+    labels(net, frame, Scheme(size=(128, 160), scales=(0.5, 1.0), flip=True))
     assert net.seen == [(64, 80), (64, 80), (128, 160), (128, 160)]
 
 
 def test_windows_cover_the_frame_and_share_a_third() -> None:
     net = Brightness()
     frame = np.zeros((64, 160, 3), np.uint8)
-    Predictor(net, PLAIN, Scheme(window=(64, 64)))(frame)
+    labels(net, frame, Scheme(window=(64, 64)))
     assert net.seen == [(64, 64)] * 4  # at 0, 32, 64, 96: (160 - 64) / (2/3 x 64) = 2.25 gaps, rounded up
 
 
 def test_a_mirrored_view_weighs_as_much_as_the_plain_one(frame: np.ndarray) -> None:
     """Left alone says class 1, right alone class 0 with less certainty: the average is class 1 everywhere."""
-    assert Predictor(LeftHalf(), PLAIN)(frame)[:, 60:].max() == 0
-    assert Predictor(LeftHalf(), PLAIN, Scheme(flip=True))(frame).min() == 1
+    assert labels(LeftHalf(), frame)[:, 60:].max() == 0
+    assert labels(LeftHalf(), frame, Scheme(flip=True)).min() == 1
 
 
-def test_the_default_scheme_is_one_forward_pass() -> None:
-    torch.manual_seed(0)
-    net = ICNet(resnet18(width=0.125), num_classes=5, fusion_channels=16).eval()
-    frame = np.random.default_rng(0).integers(0, 256, (64, 96, 3), dtype=np.uint8)
-    predictor = Predictor(net)
-    with torch.inference_mode():
-        expected = net(predictor.normalize(torch.from_numpy(frame)[None])).argmax(dim=1)[0]
-    np.testing.assert_array_equal(predictor(frame), expected.numpy())
+def test_the_default_scheme_is_the_engine_itself() -> None:
+    engine = Brightness()
+    assert view(engine, Scheme()) is engine
+    assert isinstance(view(engine, Scheme(flip=True)), Views)
 
 
 @pytest.mark.parametrize(
@@ -122,9 +138,9 @@ def test_a_scheme_that_cannot_be_is_named(options: dict[str, object], fault: str
 
 def test_a_frame_that_is_too_small_for_its_scale_is_named(frame: np.ndarray) -> None:
     with pytest.raises(DataError, match="26x38"):
-        Predictor(Brightness(), PLAIN, Scheme(scales=(0.4,)))(frame)
+        labels(Brightness(), frame, Scheme(scales=(0.4,)))
 
 
 def test_what_is_no_frame_is_refused() -> None:
     with pytest.raises(ValueError, match="uint8"):
-        Predictor(Brightness(), PLAIN)(np.zeros((64, 64), np.uint8))
+        labels(Brightness(), np.zeros((64, 64), np.uint8))

@@ -1,0 +1,87 @@
+"""A network, or one of its exits, run by PyTorch: as it is, or compiled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from icnet.data.labels import ClassTable
+from icnet.engines.engine import Card, check_size
+from icnet.errors import ConfigError
+from icnet.model.icnet import STAGES, WHOLE, ICNet
+from icnet.model.label_map import to_label_map
+from icnet.model.preprocess import Normalize
+from icnet.model.work import count_macs, count_parameters
+
+
+class TorchEngine:
+    """An exit of a network, which is put into eval mode. It is shared, not copied: `to` moves it for all who hold it.
+
+    autocast: the type that convolutions compute in (torch.bfloat16); None: fp32.
+    """
+
+    kind = "PyTorch"
+
+    def __init__(
+        self,
+        net: ICNet,
+        normalize: Normalize,
+        classes: ClassTable,
+        exit: str = WHOLE,
+        autocast: torch.dtype | None = None,
+    ) -> None:
+        if exit not in self.exits:
+            raise ConfigError(f"task.exit is {exit!r}: choose one of {', '.join(self.exits)}")
+        self._whole, self.net = net, net.exit_at(exit).eval()
+        self.normalize, self.autocast = normalize.to(self.device), autocast
+        precision = str(autocast or torch.float32).removeprefix("torch.")
+        self.card = Card(self.kind, classes, exit, precision, net.resize.align_corners, count_parameters(self.net))
+        self._coarse = self._prepare(self.net.coarse)
+
+    def _prepare(self, coarse: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+        """What maps normalised images to coarse logits."""
+        return coarse
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.net.parameters()).device
+
+    @property
+    def exits(self) -> tuple[str, ...]:
+        return STAGES
+
+    def at(self, exit: str) -> TorchEngine:
+        return type(self)(self._whole, self.normalize, self.card.classes, exit, self.autocast)
+
+    def to(self, device: torch.device) -> TorchEngine:
+        self.net.to(device)
+        self.normalize.to(device)
+        return self
+
+    def label_maps(self, frames: Tensor) -> Tensor:
+        with torch.inference_mode():
+            return to_label_map(self._score(frames), (frames.shape[1], frames.shape[2]), self.net.resize)
+
+    def scores(self, frames: Tensor) -> Tensor:
+        with torch.inference_mode():
+            return self.net.resize(self._score(frames).float(), (frames.shape[1], frames.shape[2]))
+
+    def count_macs(self, size: tuple[int, int]) -> int:
+        return count_macs(self.net, size)
+
+    def _score(self, frames: Tensor) -> Tensor:
+        """Coarse logits, at the stride of the exit."""
+        check_size(frames)
+        with torch.autocast(frames.device.type, self.autocast, enabled=self.autocast is not None):
+            return self._coarse(self.normalize(frames))
+
+
+class CompiledEngine(TorchEngine):
+    """The same through torch.compile: a minute at the first frame of each size, faster afterwards."""
+
+    kind = "PyTorch, compiled"
+
+    def _prepare(self, coarse: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+        return torch.compile(coarse)
