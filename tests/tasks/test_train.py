@@ -108,6 +108,40 @@ def test_new_layers_learn_faster_by_their_multiple(run_icnet: Run, weights_of_a_
     assert rates == {0.01, 0.1}
 
 
+@pytest.mark.parametrize(
+    ("given", "fault"),
+    [
+        ("optimizer.lr=-0.1", "optimizer.lr is -0.1"),
+        ("optimizer.weight_decay=-1", "optimizer.weight_decay is -1"),
+        ("scheduler.power=-1", "scheduler.power is -1"),
+        ("trainer.precision=bf17", "trainer.precision is bf17"),
+        ("trainer.precision=bf16-true", "trainer.precision is bf16-true"),
+        ("trainer.precision=16", "trainer.precision is 16: a CPU has no such convolutions"),
+        ("trainer.accelerator=cuda", "trainer: "),
+        ("loss.sub4=-1", "loss.sub4 is -1"),
+        ("loss.class_weights=[1,2]", "loss.class_weights has 2 entries for 10 classes"),
+        ("model.fusion_channels=0", "fusion_channels is 0"),
+        ("data.augment.flip=2", "data.augment.flip is 2"),
+        ("model.backbone.weights=imagenet", "no published weights"),
+    ],
+)
+def test_a_value_that_cannot_be_is_named_before_any_data_are_read(given: str, fault: str, run_icnet: Run) -> None:
+    """There are none: what reads them first says so instead."""
+    if given == "trainer.accelerator=cuda" and torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    with pytest.raises(ICNetError, match=fault):
+        run_icnet(given, root=Path("nowhere"))
+
+
+@pytest.mark.parametrize("precision", ["bf16", "32"])
+def test_a_short_name_of_a_precision_trains_to_the_end(precision: str, run_icnet: Run) -> None:
+    folder = run_icnet(f"trainer.precision={precision}", "trainer.max_steps=1")
+    expected = {"bf16": ("bf16-mixed", "bfloat16"), "32": ("32-true", "float32")}
+    protocol = results_of(folder)["protocol"]
+    assert isinstance(protocol, dict)
+    assert (protocol["precision"], protocol["timing"]["precision"]) == expected[precision]
+
+
 def test_weights_that_do_not_exist_are_named(run_icnet: Run) -> None:
     with pytest.raises(WeightsError, match=r"nowhere\.ckpt"):
         run_icnet("task.weights=nowhere.ckpt")

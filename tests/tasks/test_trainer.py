@@ -51,7 +51,7 @@ def test_other_errors_keep_their_own_text() -> None:
 
 @pytest.mark.parametrize(
     ("wanted", "precision"),
-    [("32-true", "32-true"), (32, "32-true"), ("bf16", "bf16-mixed"), (16, "16-mixed"), ("16-mixed", "16-mixed")],
+    [("32-true", "32-true"), (32, "32-true"), ("bf16", "bf16-mixed"), ("bf16-mixed", "bf16-mixed")],
 )
 def test_a_precision_that_is_named_is_taken_also_by_its_short_name(wanted: str | int, precision: str) -> None:
     assert choose_precision(trainer(wanted)) == precision

@@ -26,6 +26,7 @@ def pretrain(cfg: DictConfig) -> None:
     begin = time.monotonic()
     start(cfg.seed)
     folder = run_folder()
+    trainer = build_trainer(cfg, folder, monitor="val/accuracy")
     data: ImageNetDataModule = build(cfg.data)
     data.setup()
     net = BackboneClassifier(build_trunk(cfg), data.num_classes)
@@ -36,7 +37,6 @@ def pretrain(cfg: DictConfig) -> None:
         scheduler=build(cfg.scheduler),
         normalize=Normalize(channels_last=cfg.model.channels_last),
     )
-    trainer = build_trainer(cfg, folder, monitor="val/accuracy")
     fit(cfg, trainer, module, data, (data.crop_size, data.crop_size))
     folder = trainer.strategy.broadcast(folder)  # under torchrun and SLURM the first process alone knows it
     best = folder / "checkpoints" / "best.ckpt"

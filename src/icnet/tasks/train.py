@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import logging
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
-from torch import nn
 
 from icnet.data.class_weights import check_weights, compute_class_weights
 from icnet.data.judged import JudgedDataset
@@ -42,7 +40,6 @@ def train(cfg: DictConfig) -> None:
     start(cfg.seed)
     folder = run_folder()
     trainer = build_trainer(cfg, folder, monitor="val/miou")
-    check_recipe(cfg)
     data: SegmentationDataModule = build(cfg.data)
     network = build_network(cfg, data)
     build_objective(cfg, data)  # refuses what cannot be before any data are read
@@ -78,12 +75,6 @@ def train(cfg: DictConfig) -> None:
     print_classes(metrics, "Validation, best checkpoint")
     log.info("mIoU %.4f; report: %s", metrics["miou"], folder / "report.html")
     finish_tracking(trainer, metrics, protocol, result.matrix, best)
-
-
-def check_recipe(cfg: DictConfig) -> None:
-    """Build on a small layer what is built later, when the data are known: a wrong value is named before any are read."""
-    optimizer = build(cfg.optimizer)(nn.Linear(1, 1), frozenset())
-    build(cfg.scheduler)(optimizer, sys.maxsize)
 
 
 def build_objective(cfg: DictConfig, data: SegmentationDataModule, weights: Sequence[float] | None = None) -> Objective:

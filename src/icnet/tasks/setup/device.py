@@ -22,11 +22,19 @@ def choose_precision(trainer: DictConfig) -> str:
         raise ConfigError(
             f"trainer.precision is {wanted}: choose one of auto, {', '.join([*_AUTOCAST, *_SHORT])}; weights stay in 32 bits"
         )
+    if precision == "16-mixed" and not _on_gpu(trainer):
+        raise ConfigError(
+            f"trainer.precision is {wanted}: a CPU has no such convolutions; choose bf16-mixed or 32-true"
+        )
     return precision
 
 
+def _on_gpu(trainer: DictConfig) -> bool:
+    return trainer.accelerator != "cpu" and torch.cuda.is_available()
+
+
 def _choose(trainer: DictConfig) -> str:
-    if trainer.accelerator != "cpu" and torch.cuda.is_available():
+    if _on_gpu(trainer):
         return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "16-mixed"
     # private: torch.cpu._is_avx512_bf16_supported, _is_amx_tile_supported (torch 2.13): nothing public tells
     has_bf16 = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
@@ -43,7 +51,7 @@ def choose_device(trainer: DictConfig) -> torch.device:
 
     trainer.devices=[3] names it; a number of devices stands for the first.
     """
-    if trainer.accelerator == "cpu" or not torch.cuda.is_available():
+    if not _on_gpu(trainer):
         return torch.device("cpu")
     index = trainer.devices[0] if isinstance(trainer.devices, ListConfig) and trainer.devices else 0
     if index >= torch.cuda.device_count():

@@ -7,10 +7,13 @@ import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
+from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig
+from torch import nn
 
 from icnet.data.workers import naming_deaths
 from icnet.errors import ConfigError, ICNetError
@@ -40,8 +43,9 @@ def build_trainer(cfg: DictConfig, folder: Path, monitor: str) -> pl.Trainer:
     if (cfg.trainer.max_steps or -1) < 0 and (cfg.trainer.max_epochs or -1) < 0:
         raise ConfigError("the run has no end: give trainer.max_steps or trainer.max_epochs")
     counts_steps = isinstance(cfg.trainer.val_check_interval, int)
-    trainer: pl.Trainer = build(
-        cfg.trainer,
+    check_recipe(cfg)
+    return _build_trainer(
+        cfg,
         callbacks=callbacks,
         logger=build_loggers(cfg, folder),
         plugins=[AtomicCheckpointIO()],
@@ -49,26 +53,38 @@ def build_trainer(cfg: DictConfig, folder: Path, monitor: str) -> pl.Trainer:
         sync_batchnorm=cfg.trainer.accelerator != "cpu" and torch.cuda.is_available(),  # on one device it stays plain
         precision=choose_precision(cfg.trainer),
         check_val_every_n_epoch=None if counts_steps else cfg.trainer.check_val_every_n_epoch,
-        use_distributed_sampler=False,
-        enable_model_summary=False,
-        enable_checkpointing=False,
     )
-    return trainer
 
 
 def build_evaluator(cfg: DictConfig, folder: Path) -> pl.Trainer:
-    """Lightning's Trainer for one pass over frames; predictors bring their own precision."""
-    trainer: pl.Trainer = build(
-        cfg.trainer,
+    """Lightning's Trainer for one pass over frames; engines bring their own precision."""
+    return _build_trainer(
+        cfg,
         callbacks=[ProgressBar()],
         logger=build_loggers(cfg, folder),
         default_root_dir=str(folder),
         precision="32-true",
-        use_distributed_sampler=False,
-        enable_model_summary=False,
-        enable_checkpointing=False,
     )
+
+
+def _build_trainer(cfg: DictConfig, **settings: Any) -> pl.Trainer:
+    try:
+        trainer: pl.Trainer = build(
+            cfg.trainer,
+            use_distributed_sampler=False,
+            enable_model_summary=False,
+            enable_checkpointing=False,
+            **settings,
+        )
+    except MisconfigurationException as error:  # devices that are not there, and what Lightning refuses to combine
+        raise ConfigError(f"trainer: {' '.join(str(error).split())}") from error
     return trainer
+
+
+def check_recipe(cfg: DictConfig) -> None:
+    """Build on a small layer what is built later, when the data are known: a wrong value is named before any are read."""
+    optimizer = build(cfg.optimizer)(nn.Linear(1, 1), frozenset())
+    build(cfg.scheduler)(optimizer, sys.maxsize)
 
 
 def fit(cfg: DictConfig, trainer: pl.Trainer, module: pl.LightningModule, data: Data, crop_size: Sequence[int]) -> None:
