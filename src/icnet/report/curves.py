@@ -9,7 +9,7 @@ import numpy as np
 from icnet.report.markup import EMPTY, Html, paragraph, tag
 from icnet.report.plot import Dot, Frame, Line, plot
 from icnet.report.run import Run
-from icnet.visualize.curves import LOSSES, REACH, finite_series, smooth
+from icnet.visualize.curves import REACH, finite_series, list_losses, smooth
 from icnet.visualize.history import History
 from icnet.visualize.style import BLUE, INK, PURPLE, VERMILION
 
@@ -27,7 +27,7 @@ def curves(run: Run) -> Html:
 def _losses(history: History) -> Html:
     lines: list[Line] = []
     tops: list[float] = []
-    for column, name, color in LOSSES:
+    for column, name, color in list_losses(history):
         steps, values = finite_series(history, column)
         if len(steps):
             soft = smooth(values, round(REACH * len(values)))
