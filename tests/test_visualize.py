@@ -11,7 +11,7 @@ from icnet.data.images import read_image
 from icnet.data.labels import IGNORE, ClassTable
 from icnet.errors import DataError
 from icnet.visualize.colors import colorize, overlay
-from icnet.visualize.curves import draw_losses, draw_miou, smooth
+from icnet.visualize.curves import draw_losses, draw_miou, list_losses, smooth
 from icnet.visualize.history import History, read_history
 from icnet.visualize.rows import Row, draw_rows, mark_errors, mark_ignored
 from icnet.visualize.scores import draw_class_iou, draw_confusion
@@ -125,6 +125,21 @@ def test_the_loss_plot_shows_each_stage_in_its_colour(tmp_path: Path) -> None:
     draw_losses(History(columns), tmp_path / "losses.png")
     picture = drawn(tmp_path / "losses.png")
     assert [has_color(picture, color) for color in stages.values()] == [True, True, False]
+
+
+def test_further_terms_of_the_objective_come_after_the_stages_in_colours_of_their_own(tmp_path: Path) -> None:
+    columns = {
+        "step": [1.0, 2.0],
+        "train/loss_distill": [3.0, 2.0],
+        "train/loss_sub4": [2.0, 1.0],
+        "val/loss": [1.0, 1.0],
+    }
+    assert [(name, color) for column, name, color in list_losses(History(columns)) if column in columns] == [
+        ("sub4 (1/16)", "#e69f00"),
+        ("distill", "#cc79a7"),
+    ]
+    draw_losses(History(columns), tmp_path / "losses.png")
+    assert has_color(drawn(tmp_path / "losses.png"), (204, 121, 167))
 
 
 def test_curves_are_drawn_before_any_validation_and_of_a_diverged_run(tmp_path: Path) -> None:

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import html
 import json
-import re
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from tests.report.shown import words_of
 
 from icnet.data.images import write_image
 from icnet.errors import DataError, ICNetError
-from icnet.report.markup import TIMES, duration, table_of
 from icnet.report.page import write_report
+from icnet.report.values import TIMES, duration, flatten
 
 VOID = {"meta", "link", "img", "br"}
 RESULTS: dict[str, Any] = {
@@ -58,12 +57,6 @@ def write_results(folder: Path, results: object) -> None:
 
 def page_of(folder: Path) -> str:
     return write_report(folder).read_text(encoding="utf-8")
-
-
-def words_of(page: str) -> str:
-    """What a reader sees, without tags and style."""
-    words = re.sub(r"<[^>]*>", " ", re.sub(r"<style>.*?</style>", "", page, flags=re.S))
-    return " ".join(html.unescape(words).split())
 
 
 class Tags(HTMLParser):
@@ -112,6 +105,11 @@ def test_names_and_the_configuration_are_escaped(folder: Path) -> None:
     assert "<h1>a &lt;quick&gt; run &amp; more</h1>" in page
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
     assert not {"b", "quick", "script"} & {tag for tag, _ in Tags(page).seen}
+
+
+def test_a_number_stays_on_a_line_with_its_per_cent_sign_and_nothing_else_changes(folder: Path) -> None:
+    (folder / ".hydra" / "config.yaml").write_text("folder: ${now:%d %H} # 5 % of them\n")
+    assert "<pre>folder: ${now:%d %H} # 5\u00a0% of them\n</pre>" in page_of(folder)
 
 
 def test_the_headline_has_scores_time_and_number_of_images(folder: Path) -> None:
@@ -205,7 +203,12 @@ def test_durations_read_as_people_say_them(seconds: float, words: str) -> None:
 
 
 def test_large_numbers_are_set_apart_and_small_ones_are_not() -> None:
-    table = table_of({"seed": 1234, "parameters": 6671443, "macs": 29_810_000_000, "scales": [0.5, 1.0], "ema": None})
-    assert words_of(table) == (
+    values = {"seed": 1234, "parameters": 6671443, "macs": 29_810_000_000, "scales": [0.5, 1.0], "ema": None}
+    assert " ".join(f"{fact.label} {fact.words}" for fact in flatten(values)) == (
         "seed 1234 parameters 6,671,443 (6.67 M) MACs 29,810,000,000 (29.81 G) scales 0.5, 1 ema none"
     )
+
+
+def test_a_setting_keeps_the_name_by_which_it_is_given() -> None:
+    labels = [fact.label for fact in flatten({"trainer.max_steps": 4, "image_size": [1, 2]})]
+    assert labels == ["trainer.max_steps", "image size"]

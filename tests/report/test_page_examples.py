@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tests.report.shown import section_of
 
 from icnet.data.images import read_image
 from icnet.data.labels import IGNORE, ClassTable
 from icnet.errors import DataError
-from icnet.report.examples import examples
+from icnet.report.pictures import embed_examples
 from icnet.report.run import Run
 from icnet.tasks.evaluate.figures import choose_examples
 from icnet.visualize.examples import read_examples, write_examples
@@ -73,11 +74,11 @@ def test_writing_again_leaves_nothing_of_the_earlier_examples(tmp_path: Path) ->
 def test_each_frame_stands_with_its_legend_and_alternatives_for_its_pictures(tmp_path: Path) -> None:
     write(tmp_path, worst=[row_of()])
     run = Run(tmp_path, {"protocol": {"classes": CLASSES.to_dict()}})
-    page = examples(run)
+    page = section_of(run, "images")
     assert "1. a&lt;b&gt;" in page
-    assert "11.1\u00a0% of the pixels wrong, above all road taken for car (11.1\u00a0%)" in page
+    assert "11.1\u00a0% of the pixels wrong, above all road taken for car (11.1\u00a0%)" in " ".join(page.split("\n"))
     assert page.count('src="data:image/webp;base64,') == 4
-    assert 'alt="Wrong pixels of a&lt;b&gt;: 11.1 %"' in page
+    assert 'alt="Wrong pixels of a&lt;b&gt;: 11.1\u00a0%"' in page
     for color in ("128 64 128", "0 0 142", "70 130 180"):
         assert f"background:rgb({color})" in page
 
@@ -86,10 +87,10 @@ def test_an_index_or_a_picture_that_is_broken_is_named(tmp_path: Path) -> None:
     write(tmp_path, worst=[row_of()])
     next((tmp_path / "examples").glob("*_label.webp")).unlink()
     with pytest.raises(DataError, match=r"worst_01_label\.webp cannot be read"):
-        examples(Run(tmp_path, {}))
+        embed_examples(tmp_path)
     (tmp_path / "examples" / "examples.json").write_text('{"worst": [{}]}')
     with pytest.raises(DataError, match=r"examples\.json is not what icnet wrote"):
-        examples(Run(tmp_path, {}))
+        embed_examples(tmp_path)
 
 
 def matrices(ratios: list[float | None]) -> torch.Tensor:

@@ -2,34 +2,29 @@
 
 from __future__ import annotations
 
-import html
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.report.shown import section_of, words_of
 
-from icnet.report.classes import categories, classes
-from icnet.report.exits import comparison, exits
-from icnet.report.markup import TIMES, percent_within
-from icnet.report.places import places
-from icnet.report.plot import Dot, Frame, Line, choose_ticks, plot
-from icnet.report.protocol import protocol
+from icnet.report.page import build_page
+from icnet.report.plot import choose_ticks
 from icnet.report.run import Run
-from icnet.report.scores import cards, further_scores, opening
-
-
-def words_of(part: str) -> str:
-    return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", part)).split())
+from icnet.report.values import TIMES
+from icnet.visualize.history import History
 
 
 def run_of(metrics: dict[str, Any], **protocol: Any) -> Run:
-    return Run(Path("run"), {"task": "evaluate", "name": "x", "metrics": metrics, "protocol": protocol, "seconds": 3.0})
+    return Run(
+        Path("nowhere"), {"task": "evaluate", "name": "x", "metrics": metrics, "protocol": protocol, "seconds": 3.0}
+    )
 
 
 def compared(low: float, high: float) -> str:
     other = {"checkpoint": "a<b>.ckpt", "miou": 0.5, "difference": (low + high) / 2, "difference_interval": [low, high]}
-    return words_of(comparison(run_of({"miou": 0.52, "compare": other})))
+    return words_of(section_of(run_of({"miou": 0.52, "compare": other}), "comparison"))
 
 
 def test_the_opening_has_the_result_with_its_interval_and_the_best_and_worst_class() -> None:
@@ -37,24 +32,25 @@ def test_the_opening_has_the_result_with_its_interval_and_the_best_and_worst_cla
         {"miou": 0.566, "miou_interval": [0.555, 0.5757], "iou": {"car": 0.4, "road": 0.9, "sky": None}},
         images=101, data="camvid", split="val",
     )  # fmt: skip
-    words = words_of(opening(run))
-    assert words.startswith(
-        "This network reaches a mean IoU of 56.6 % (95 % interval: 55.5 to 57.6 %) on 101 images of camvid (val). "
-        "It is best at road (90.0 %) and worst at car (40.0 %)."
-    )
-    assert "95 % interval 55.5 to 57.6; mean over 2 classes" in words_of(cards(run))
+    words = words_of(build_page(run))
+    assert (
+        "icnet · evaluate x This network reaches a mean IoU of 56.6 % (95 % interval: 55.5 to 57.6 %) on 101 images of "
+        "camvid (val). It is best at road (90.0 %) and worst at car (40.0 %). Mean IoU (intersection over union):"
+    ) in words
+    assert "95 % interval 55.5 to 57.6; mean over 2 classes" in words
 
 
 def test_label_maps_of_another_program_are_not_called_a_network() -> None:
     assert "The label maps reach a mean IoU of 50.0 % on 1 image." in words_of(
-        opening(run_of({"miou": 0.5}, predictions="theirs", images=1))
+        build_page(run_of({"miou": 0.5}, predictions="theirs", images=1))
     )
 
 
 def test_an_interval_that_is_not_known_is_left_out() -> None:
-    assert percent_within(0.566, [0.555, 0.5757]) == "56.6 (55.5 to 57.6)"
-    assert percent_within(0.566, [None, None]) == percent_within(0.566, None) == "56.6"
-    assert "interval" not in words_of(opening(run_of({"miou": 0.5, "miou_interval": [None, None]})))
+    exits = {"sub4": {"miou": 0.3, "miou_interval": [None, None], "image_ms": 1.0}, "sub124": {"miou": 0.5}}
+    run = run_of({"miou": 0.5, "miou_interval": [None, None], "exits": exits})
+    assert "interval:" not in words_of(build_page(run))
+    assert "sub4 1/4 branch 30.0 1.0 sub124 whole network 50.0" in words_of(section_of(run, "exits"))
 
 
 @pytest.mark.parametrize(
@@ -78,15 +74,15 @@ def test_a_difference_is_told_with_what_its_interval_means(low: float, high: flo
 def test_the_exits_have_score_time_and_work_and_are_compared() -> None:
     early = {"miou": 0.5, "miou_interval": [0.4, 0.6], "image_ms": 30.0, "macs": 16e8}
     late = {"miou": 0.57, "miou_interval": [0.5, 0.6], "image_ms": 40.0, "macs": 24e8}
-    words = words_of(exits(run_of({"exits": {"sub4": early, "sub124": late}})))
+    words = words_of(section_of(run_of({"exits": {"sub4": early, "sub124": late}}), "exits"))
     assert "sub4 1/4 branch 50.0 (40.0 to 60.0) 30.0 1.60" in words
     assert "sub4 takes 75.0 % of the time of the whole network, and its mIoU is 7.0 points lower." in words
-    assert exits(run_of({"exits": {"sub124": late}})) == ""
+    assert section_of(run_of({"exits": {"sub124": late}}), "exits") == ""
 
 
 def test_the_classes_come_best_first_and_the_absent_ones_last() -> None:
     metrics = {"iou": {"car": 0.4, "sky": None, "road": 0.9}, "boundary": {"iou_of": {"car": 0.2, "road": 0.3}}}
-    words = words_of(classes(run_of(metrics)))
+    words = words_of(section_of(run_of(metrics), "classes"))
     assert "road 90.0 30.0 car 40.0 20.0 sky absent neither labelled nor predicted \N{EN DASH}" in words
     assert "Boundary IoU, %" in words
     assert "Boundary F" not in words
@@ -94,9 +90,11 @@ def test_the_classes_come_best_first_and_the_absent_ones_last() -> None:
 
 def test_categories_and_instances_are_shown_where_the_data_has_them() -> None:
     metrics = {"category_iou": {"flat": 0.9, "vehicle": 0.5}, "category_iiou_of": {"vehicle": 0.3}, "iiou": 0.25}
-    assert "flat 90.0 \N{EN DASH} vehicle 50.0 30.0" in words_of(categories(run_of(metrics)))
-    assert "iIoU 25.0 % IoU in which each object weighs the same" in words_of(further_scores(run_of(metrics)))
-    assert categories(run_of({})) == ""
+    assert "flat 90.0 \N{EN DASH} vehicle 50.0 30.0" in words_of(section_of(run_of(metrics), "categories"))
+    assert "iIoU 25.0 % IoU in which each object weighs the same" in words_of(
+        section_of(run_of(metrics), "further-scores")
+    )
+    assert section_of(run_of({}), "categories") == ""
 
 
 def test_bands_and_sizes_keep_their_order_and_tell_what_the_limits_are_in_pixels() -> None:
@@ -104,17 +102,16 @@ def test_bands_and_sizes_keep_their_order_and_tell_what_the_limits_are_in_pixels
         "miou_by_distance": {"up to 2 px": 0.3, "above 2 px": 0.6},
         "miou_by_size": {"up to 1 %": 0.9, "above 1 %": 0.1},
     }
-    words = words_of(places(run_of(metrics, image_size=[1024, 2048])))
+    words = words_of(section_of(run_of(metrics, image_size=[1024, 2048]), "where-it-fails"))
     assert "Right at the outlines (up to 2 px) it is 30.0 %; highest above 2 px, 60.0 %." in words
     assert "up to 1 % 90.0 above 1 % 10.0" in words
     assert "about 32, 96 and 288 pixels a side" in words  # as the metric's own source says
-    assert places(run_of({})) == ""
+    assert section_of(run_of({}), "where-it-fails") == ""
 
 
 def test_the_protocol_says_in_words_how_frames_were_read() -> None:
-    words = words_of(
-        protocol(run_of({}, images=2, image_size=[3, 4], size=[5, 6], scales=[0.5, 1.0], flip=True, exit="sub24"))
-    )
+    read = {"images": 2, "image_size": [3, 4], "size": [5, 6], "scales": [0.5, 1.0], "flip": True, "exit": "sub24"}
+    words = words_of(section_of(run_of({}, **read), "protocol"))
     assert f"Judged: 2 images, 3 {TIMES} 4 pixels (height {TIMES} width), at the size of their labels." in words
     assert (
         f"read each image whole, resized to 5 {TIMES} 6, at the scales 0.5, 1 and mirrored, the probabilities averaged."
@@ -124,14 +121,42 @@ def test_the_protocol_says_in_words_how_frames_were_read() -> None:
 
 
 def test_ticks_are_round_and_within_the_limits() -> None:
-    assert choose_ticks(0, 100) == [0, 20, 40, 60, 80, 100]
-    assert choose_ticks(0, 3.9) == [0, 1, 2, 3]
-    assert choose_ticks(46, 59) == [46, 48, 50, 52, 54, 56, 58]
+    assert choose_ticks((0, 100)) == [0, 20, 40, 60, 80, 100]
+    assert choose_ticks((0, 3.9)) == [0, 1, 2, 3]
+    assert choose_ticks((46, 59)) == [46, 48, 50, 52, 54, 56, 58]
 
 
 def test_points_lie_where_their_values_are() -> None:
-    frame = Frame((0, 200), (0, 10), "ms", "%")
-    drawn = plot(frame, [Line([0, 200], [0, 10], "red")], [Dot(50, 7.5, "red", "a", (5, 10))], "alt")
-    assert 'points="0,1000 1000,0"' in drawn
-    assert "left:25.00%;bottom:75.00%" in drawn
-    assert "left:25.00%;bottom:50.00%;height:50.00%" in drawn  # its interval
+    run = Run(Path("nowhere"), {}, History({"step": [100.0, 200.0], "val/miou": [0.25, 0.75]}))
+    drawn = section_of(run, "training")
+    assert '<polyline points="50.0,75.0 100.0,25.0"' in drawn
+    assert '<i class="dot" style="left:100.00%;bottom:75.00%;' in drawn
+    assert re.findall('<span class="y" style="bottom:(.*)%">(.*)</span>', drawn)[:2] == [("0.00", "0"), ("20.00", "20")]
+
+
+def test_an_interval_reaches_from_bound_to_bound() -> None:
+    exits = {
+        "sub4": {"miou": 0.5, "image_ms": 50.0},
+        "sub124": {"miou": 0.5, "miou_interval": [0.4, 0.6], "image_ms": 100.0},
+    }
+    drawn = section_of(
+        run_of({"exits": exits}), "exits"
+    )  # 40 to 60 in a plot from 37 to 63; 100 ms in one up to 115 ms
+    assert '<i class="bounds" style="left:86.96%;bottom:11.54%;height:76.92%">' in drawn
+    assert drawn.count('class="bounds"') == 1
+
+
+def test_every_loss_that_was_logged_is_drawn() -> None:
+    logged = {
+        "train/loss_distill": 3.0,
+        "train/loss": 9.0,
+        "train/loss_sub4": 2.0,
+        "val/loss": 8.0,
+        "train/lossless": 5.0,
+    }
+    history = History({"step": [1.0, 2.0]} | {column: [value, value] for column, value in logged.items()})
+    drawn = section_of(Run(Path("nowhere"), {}, history), "training")
+    legend = re.findall('<i class="dash" style="background:(.*?)"></i>(.*?)</li>', drawn)
+    assert [name for _, name in legend] == ["weighted sum", "sub4 (1/16)", "distill"]
+    assert len({color for color, _ in legend}) == 3
+    assert drawn.count("<polyline") == 2 * 3  # as it was logged, and its running mean

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from icnet.errors import DataError
+from icnet.metrics.segments import SIZE_LIMITS, SIZE_UNIT
+from icnet.report.values import is_number, is_pair
 from icnet.visualize.history import History, read_history
 
 
 @dataclass(frozen=True)
 class Run:
-    """A folder and the two files that have been read from it; `history` is None where nothing was trained."""
+    """A folder and the two files that have been read from it; `history` is empty where nothing was trained."""
 
     folder: Path
     results: Mapping[str, Any]
-    history: History | None = None
+    history: History = field(default_factory=lambda: History({}))
 
     @property
     def task(self) -> str:
@@ -42,6 +45,12 @@ class Run:
         return self.nested("iou")
 
     @property
+    def exits(self) -> Mapping[str, Mapping[str, Any]]:
+        """The exits of the cascade that have a score."""
+        known = {name: _mapping(exit) for name, exit in self.nested("exits").items()}
+        return {name: exit for name, exit in known.items() if is_number(exit.get("miou"))}
+
+    @property
     def protocol(self) -> Mapping[str, Any]:
         return _mapping(self.results.get("protocol"))
 
@@ -52,11 +61,17 @@ class Run:
         pairs = zip(classes.get("names") or (), classes.get("colors") or (), strict=False)
         return {name: (int(red), int(green), int(blue)) for name, (red, green, blue) in pairs}
 
+    @property
+    def segment_sides(self) -> list[float]:
+        """Squares of these sides, in pixels, are as large as the limits between sizes of segments."""
+        size = self.protocol.get("image_size")
+        return [math.sqrt(limit / SIZE_UNIT * size[0] * size[1]) for limit in SIZE_LIMITS] if is_pair(size) else []
+
 
 def read_run(folder: Path) -> Run:
     """Read results.json, and metrics.csv where there is one."""
     table = folder / "metrics.csv"
-    return Run(folder, _read_results(folder / "results.json"), read_history(table) if table.is_file() else None)
+    return Run(folder, _read_results(folder / "results.json"), read_history(table) if table.is_file() else History({}))
 
 
 def _read_results(path: Path) -> Mapping[str, Any]:
@@ -73,5 +88,12 @@ def _read_results(path: Path) -> Mapping[str, Any]:
     return results
 
 
+class _Known(dict[str, Any]):
+    """Values by name; None for what a run did not leave."""
+
+    def __missing__(self, name: str) -> None:
+        return None
+
+
 def _mapping(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
+    return _Known(value if isinstance(value, Mapping) else {})

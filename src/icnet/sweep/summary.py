@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from icnet.report.markup import duration
+from icnet.report.values import duration
 from icnet.sweep.ledger import Job
 
 SEED = "seed"

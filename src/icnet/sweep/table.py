@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from icnet.errors import DataError
-from icnet.report.markup import duration
+from icnet.report.values import duration
 from icnet.sweep.ledger import Job, Ledger
 from icnet.sweep.summary import choices_of, group_seeds, percent, rank, say_counts, say_seeds, swept_keys
 from icnet.visualize.history import read_history

@@ -1,8 +1,9 @@
-"""Curves of a training run over its steps: the losses of the stages, the validation scores."""
+"""Curves of a training run over its steps: the losses, the validation scores."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import cycle
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,8 @@ from icnet.visualize.style import (
     INK,
     ORANGE,
     PURPLE,
+    SKY,
+    SOFT,
     VERMILION,
     new_axes,
     save_figure,
@@ -24,19 +27,33 @@ from icnet.visualize.style import (
 )
 
 Floats = npt.NDArray[np.float64]
-LOSSES = (
+REACH = 1 / 60  # of the run: how far the smoothed line looks to either side
+
+
+# A column of metrics.csv, what a legend calls it, and its colour
+Series = tuple[str, str, str]
+_STAGES: Sequence[Series] = (
     ("train/loss", "weighted sum", INK),
     ("train/loss_sub4", "sub4 (1/16)", ORANGE),
     ("train/loss_sub24", "sub24 (1/8)", GREEN),
     ("train/loss_sub124", "sub124 (1/4)", BLUE),
 )
-REACH = 1 / 60  # of the run: how far the smoothed line looks to either side
+SCORES: Sequence[Series] = (("val/pixel_accuracy", "pixel accuracy", PURPLE), ("val/miou", "mIoU", BLUE))
+_FURTHER = (PURPLE, SKY, SOFT)  # in turn; vermilion is the validation
+
+
+def list_losses(history: History) -> list[Series]:
+    """The weighted sum and the stages of the cascade, then the other terms that the objective logged."""
+    known = [column for column, *_ in _STAGES]
+    others = [column for column in history.columns if column.startswith("train/loss_") and column not in known]
+    named = zip(others, cycle(_FURTHER), strict=False)
+    return [*_STAGES, *((column, column.removeprefix("train/loss_"), color) for column, color in named)]
 
 
 def draw_losses(history: History, path: Path) -> None:
-    """The training loss and that of each stage, raw and smoothed, with the validation loss as points."""
-    figure, axes = new_axes(8.6, 4.4, "Loss of each stage")
-    tops = [_draw_loss(axes, history, *loss) for loss in LOSSES]
+    """The training loss and that of each term, raw and smoothed, with the validation loss as points."""
+    figure, axes = new_axes(8.6, 4.4, "Losses")
+    tops = [_draw_loss(axes, history, *loss) for loss in list_losses(history)]
     steps, values = finite_series(history, "val/loss")
     if len(steps):
         axes.plot(steps, values, "o", color=VERMILION, markersize=4.5, markeredgecolor="white", markeredgewidth=0.6,
@@ -53,7 +70,7 @@ def draw_losses(history: History, path: Path) -> None:
 def draw_miou(history: History, path: Path) -> None:
     """Validation mIoU and pixel accuracy in per cent, the best mIoU marked."""
     figure, axes = new_axes(8.6, 4.0, "Scores on the validation images, %")
-    for name, label, color in (("val/pixel_accuracy", "pixel accuracy", PURPLE), ("val/miou", "mIoU", BLUE)):
+    for name, label, color in SCORES:
         steps, values = finite_series(history, name)
         if len(steps):
             axes.plot(steps, 100 * values, "o-", color=color, linewidth=1.8, markersize=3, label=label)

@@ -15,7 +15,7 @@ from icnet.data.images import Pixels
 
 INK, SOFT, FAINT = "#1f2933", "#616e7c", "#e4e7eb"
 # Okabe and Ito, "Color Universal Design" (2008): told apart with every kind of colour blindness.
-ORANGE, GREEN, BLUE, VERMILION, PURPLE = "#e69f00", "#009e73", "#0072b2", "#d55e00", "#cc79a7"
+ORANGE, GREEN, BLUE, VERMILION, PURPLE, SKY = "#e69f00", "#009e73", "#0072b2", "#d55e00", "#cc79a7", "#56b4e9"
 BLUES = LinearSegmentedColormap.from_list("icnet", ["#ffffff", "#b9dbee", "#4a9fd0", "#0072b2", "#003a5c"])
 DPI = 160
 

@@ -1,0 +1,60 @@
+"""The pictures of a page: single frames, and the plots in the folder `figures` that it has no drawing of its own for."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import NamedTuple
+
+from icnet.errors import DataError
+from icnet.visualize.examples import Example, read_examples
+
+_PNG = b"\x89PNG\r\n\x1a\n"
+_PNG_END = b"IEND\xaeB`\x82"
+# The page draws these itself, for every width and in the dark
+_DRAWN = {"class_iou", "confusion", "losses", "miou", "rows", "worst", "typical"}
+
+
+class Picture(NamedTuple):
+    """width and height: in pixels. source: the picture itself, as `_embed` writes it."""
+
+    title: str
+    width: int
+    height: int
+    source: str
+
+
+def read_plots(folder: Path) -> list[Picture]:
+    """The plots that a run left beside those that its page draws."""
+    return [read_plot(path) for path in sorted((folder / "figures").glob("*.png")) if path.stem not in _DRAWN]
+
+
+def read_plot(path: Path) -> Picture:
+    """A PNG, titled by its name."""
+    data = _read(path)
+    if not data.startswith(_PNG) or not data.endswith(_PNG_END):
+        raise DataError(f"{path} is not a whole PNG: delete it, or run the task again")
+    width, height = (int.from_bytes(data[at : at + 4], "big") for at in (16, 20))  # the header comes first in every PNG
+    return Picture(path.stem.replace("_", " ").capitalize(), width, height, _embed(data, "png"))
+
+
+def embed_examples(folder: Path) -> dict[str, list[tuple[Example, dict[str, str]]]]:
+    """The frames of each group of folder/examples/, with their pictures by kind, as `_embed` writes them."""
+    return {
+        group: [
+            (frame, {kind: _embed(_read(path), "webp") for kind, path in frame.pictures.items()}) for frame in frames
+        ]
+        for group, frames in read_examples(folder).items()
+    }
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror}): delete it, or run the task again") from error
+
+
+def _embed(data: bytes, kind: str) -> str:
+    """The address of a picture that is part of the page. kind: png, webp."""
+    return f"data:image/{kind};base64,{base64.b64encode(data).decode('ascii')}"
