@@ -29,6 +29,7 @@ RESULTS: dict[str, Any] = {
         "iou": {"road": 0.9712, "<b>": 0.3456, "sky": None},
     },
     "protocol": {
+        "timing": {"what": "median of 5", "precision": "bfloat16"},
         "split": "val",
         "images": 1234,
         "image_size": [1024, 2048],
@@ -119,7 +120,7 @@ def test_the_headline_has_scores_time_and_number_of_images(folder: Path) -> None
         "mean over 2 classes",
         "Pixel accuracy 94.7 %",
         "Time per image 8 ms",
-        "125 forward passes a second in fp32",
+        "125 frames a second in bfloat16",
     ):
         assert part in words
     assert "Images judged 1,234 split val" in words

@@ -66,7 +66,7 @@ def describe_timing(engine: Engine, frames: JudgedDataset) -> dict[str, Any]:
     """What makes image_ms comparable."""
     height, width, _ = frames[0].image.shape
     return {
-        "what": "one frame in memory to its label map, median of 5 after one that warms up",
+        "what": "the median of 5 after a warm-up, from one frame in memory to its label map",
         "image_size": [height, width],
         "precision": engine.card.precision,
         "device": str(engine.device),
