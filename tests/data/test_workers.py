@@ -5,6 +5,7 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -87,7 +88,6 @@ def read_to_death(root: Path, workers: int, said: Path) -> None:
     [
         ("DataLoader worker (pid(s) 11, 13) exited unexpectedly", r"a\.png, b/c\.png:"),
         ("DataLoader worker (pid 13) is killed by signal: Killed. ", r"b/c\.png:"),
-        ("DataLoader worker (pid 13) is killed by signal: Bus error. It is possible that", r"b/c\.png:"),
         ("DataLoader worker (pid(s) 12) exited unexpectedly", "its first frame"),
     ],
 )
@@ -96,6 +96,30 @@ def test_each_way_torch_says_that_a_worker_died_is_understood(torchs: str, read:
     board.rows[0], board.rows[2] = torch.tensor([11, 0]), torch.tensor([13, 1])
     with pytest.raises(DataError, match=f"while it read {read}"), naming_deaths(lambda: [board]):
         raise RuntimeError(torchs)
+
+
+@pytest.mark.parametrize(
+    "torchs",
+    [
+        "unable to write to file </torch_37_12_0>: No space left on device (28)",
+        "unable to allocate shared memory(shm) for file </torch_37_12_0>: No space left on device (28)",
+        "DataLoader worker (pid 13) is killed by signal: Bus error. Workers are out of shared memory.",
+    ],
+)
+def test_a_want_of_shared_memory_is_called_that(torchs: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(total=64 << 20))  # Docker's
+    with pytest.raises(DataError, match=r"no room in /dev/shm.*shm-size"), naming_deaths(lambda: [Board([])]):
+        raise RuntimeError(torchs)
+
+
+def test_a_bus_error_where_there_is_plenty_of_shared_memory_is_the_death_of_a_worker(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Such as of one that reads a file that somebody shortens."""
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(total=64 << 30))
+    said = "DataLoader worker (pid 13) is killed by signal: Bus error. Workers are out of shared memory."
+    with pytest.raises(DataError, match="while it read"), naming_deaths(lambda: [Board([])]):
+        raise RuntimeError(said)
 
 
 def test_a_connection_that_broke_while_all_workers_live_is_no_death() -> None:

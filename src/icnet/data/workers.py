@@ -6,6 +6,7 @@ import gc
 import multiprocessing
 import os
 import re
+import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -19,8 +20,9 @@ from torch.utils.data import get_worker_info
 from icnet.errors import DataError
 
 _MOST = 256  # workers of a loader that a board has room for
-# What torch says where the memory is full in which workers hand over what they read; a write beyond its end is a bus error
-_FULL = ("Bus error", "shared memory", "write to file </torch_")
+_SHARED = Path("/dev/shm")  # memory in which workers hand over what they read
+_SMALL = 1 << 30  # bytes of it in all: a bus error is then a write beyond its end, else a file that got shorter
+_FULL = ("shared memory", "write to file </torch_")  # in what torch says where it is full
 _DEATH = re.compile(r"DataLoader worker \(pid(?:\(s\))? ([\d, ]+)\) (?:exited unexpectedly|is killed by signal)")
 
 
@@ -66,9 +68,9 @@ def naming_deaths(find_boards: Callable[[], Sequence[Board]]) -> Iterator[None]:
     try:
         yield
     except (RuntimeError, ConnectionError, EOFError) as error:
-        if isinstance(error, RuntimeError) and any(sign in str(error) for sign in _FULL):
+        if _lacks_room(error):
             raise DataError(
-                "the loader workers find no room in /dev/shm, through which they hand over what they read: make it larger "
+                f"the loader workers find no room in {_SHARED}, through which they hand over what they read: make it larger "
                 "(docker run --shm-size=8g), or take fewer of them (data.num_workers), 0 needs none"
             ) from error
         # torch's handler would raise once more, wherever we are by then
@@ -79,6 +81,14 @@ def naming_deaths(find_boards: Callable[[], Sequence[Board]]) -> Iterator[None]:
             signal.signal(signal.SIGCHLD, handler)
             raise
         raise describe_death(dead, boards) from error
+
+
+def _lacks_room(error: Exception) -> bool:
+    words = str(error)
+    is_small = _SHARED.is_dir() and shutil.disk_usage(_SHARED).total < _SMALL
+    return isinstance(error, RuntimeError) and (
+        ("Bus error" in words and is_small) or ("Bus error" not in words and any(sign in words for sign in _FULL))
+    )
 
 
 def find_dead(error: Exception, boards: Sequence[Board]) -> set[int]:
