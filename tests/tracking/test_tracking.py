@@ -25,10 +25,11 @@ from icnet.data.dataset import SegmentationDataset
 from icnet.data.images import read_image
 from icnet.data.labels import IGNORE, ClassTable
 from icnet.data.layouts import CityscapesLayout
+from icnet.data.subset import spread
 from icnet.predict import Predictor
 from icnet.tracking.dashboard import build_dashboard
 from icnet.tracking.tensorboard import TensorBoardTracker
-from icnet.tracking.tracker import shrink, spread
+from icnet.tracking.tracker import shrink
 from icnet.training.checkpoint import Checkpoints
 from icnet.training.metrics_file import read_rows
 from icnet.visualize.rows import Row

@@ -15,6 +15,7 @@ from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.trainer.states import TrainerFn
 
 from icnet.data.labels import ClassTable
+from icnet.data.subset import spread
 from icnet.training.module import SegmentationModule
 from icnet.visualize.rows import Row
 
@@ -114,12 +115,6 @@ class Examples(Callback):
 def trackers_of(trainer: pl.Trainer) -> list[Tracker]:
     """The loggers that show more than curves."""
     return [logger for logger in trainer.loggers if isinstance(logger, Tracker)]
-
-
-def spread(length: int, count: int) -> list[int]:
-    """Up to `count` places, evenly over 0..length-1, both ends included."""
-    places: list[int] = np.unique(np.linspace(0, length - 1, min(count, length)).round().astype(int)).tolist()
-    return places
 
 
 def name_of(trainer: pl.Trainer, batch_idx: int) -> str:

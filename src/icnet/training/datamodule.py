@@ -12,11 +12,11 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from icnet.data.dataset import EvalSampler, Frame, Place, SegmentationDataset, TrainSampler
-from icnet.data.holdout import split_off
 from icnet.data.labels import ClassTable
 from icnet.data.layouts import Layout, Sample, split_names
 from icnet.data.pack.read import PackedFrames, open_packs
 from icnet.data.pipeline import count_cores
+from icnet.data.subset import split_off
 from icnet.data.transforms import Augment
 from icnet.data.workers import init_worker
 from icnet.errors import ConfigError, DataError

@@ -6,16 +6,14 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from icnet.data.check.duplicates import Place, find_duplicates
 from icnet.data.check.findings import Finding, Kind
 from icnet.data.check.frames import FrameFacts, read_frame
 from icnet.data.check.values import Form, Values, add_up, count_classes, looks_like_train_ids
-from icnet.data.holdout import split_off
 from icnet.data.labels import ClassTable
 from icnet.data.layouts import BadLine, Layout, MissingLabel, Sample, Survey
 from icnet.data.pipeline import count_cores, overlap
+from icnet.data.subset import split_off, spread
 from icnet.errors import DataError
 
 SAMPLE = 500  # label files of a split that are decoded where not all are
@@ -175,7 +173,7 @@ def _survey_findings(survey: Survey) -> Iterator[Finding]:
 def _choose(survey: Survey, deep: bool) -> Iterator[tuple[Sample, bool]]:
     """Every sample, and whether its label is decoded."""
     count = len(survey.samples)
-    chosen = set(np.linspace(0, count - 1, min(count, SAMPLE)).round().astype(int).tolist())
+    chosen = set(spread(count, SAMPLE))
     return ((sample, deep or index in chosen) for index, sample in enumerate(survey.samples))
 
 

@@ -8,13 +8,13 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from icnet.data.images import read_size
 from icnet.data.judged import JudgedDataset, match_predictions
 from icnet.data.layouts import Sample
+from icnet.data.subset import spread
 from icnet.engines.engine import Engine
 from icnet.errors import ConfigError, ICNetError
 from icnet.report.page import write_report
@@ -134,7 +134,7 @@ def choose_frames(samples: list[Sample], most: int | None) -> list[Sample]:
         return samples
     if most < 1:
         raise ConfigError(f"task.max_images is {most}: give at least 1, or null for all")
-    return [samples[i] for i in np.linspace(0, len(samples) - 1, most).round().astype(int).tolist()]
+    return [samples[i] for i in spread(len(samples), most)]
 
 
 def describe_protocol(cfg: DictConfig, judged: Judged) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from torch import Tensor
 from icnet.data.images import read_image
 from icnet.data.judged import JudgedDataset
 from icnet.data.labels import ClassTable
+from icnet.data.subset import spread
 from icnet.engines.engine import Engine
 from icnet.metrics.confusion import mean_iou
 from icnet.predict import Predictor
@@ -42,9 +43,8 @@ def draw_training(folder: Path, data: SegmentationDataModule, engine: Engine) ->
 def choose_rows(predictor: Predictor, data: SegmentationDataModule) -> list[Row]:
     """Frames spread evenly over the validation split, with what the network makes of them."""
     frames = data.val_set
-    chosen = np.unique(np.linspace(0, len(frames) - 1, min(ROWS, len(frames))).round().astype(int))
     rows = []
-    for index in chosen.tolist():
+    for index in spread(len(frames), ROWS):
         image, label = (t.numpy() for t in frames[index])
         rows.append(Row(image, label, predictor(image), frames.samples[index].image.stem))
     return rows

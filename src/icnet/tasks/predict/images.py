@@ -61,7 +61,7 @@ def predict_images(cfg: DictConfig, engine: Engine, folder: Path) -> Outcome:
         writer.write(picture, pixels, label_map)
         written[picture.name] = label_map.shape[:2]
 
-    workers = choose_workers()
+    workers = choose_threads()
     frames = overlap(unless_failed(read), pictures, workers)
     results = overlap(unless_failed(write), map(unless_failed(label), frames), workers)
     try:
@@ -85,7 +85,7 @@ def build_writer(cfg: DictConfig, engine: Engine, folder: Path, pictures: list[P
     return PictureWriter(folder, engine.card.classes, cfg.task.outputs)
 
 
-def choose_workers() -> int:
+def choose_threads() -> int:
     """Threads that decode, and as many that encode: the network needs cores, too."""
     return max(1, min(_MOST_WORKERS, count_cores() // 2))
 

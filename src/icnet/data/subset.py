@@ -1,4 +1,4 @@
-"""Sets training frames aside, where there is no validation split."""
+"""Parts of a split: frames set aside, where nothing else validates, and frames spread evenly."""
 
 from __future__ import annotations
 
@@ -20,3 +20,9 @@ def split_off(samples: Sequence[Sample], share: float) -> tuple[list[Sample], li
     chosen = set(np.random.default_rng(0).permutation(len(samples))[:count].tolist())
     rest = [s for i, s in enumerate(samples) if i not in chosen]
     return rest, [s for i, s in enumerate(samples) if i in chosen]
+
+
+def spread(length: int, count: int) -> list[int]:
+    """Up to `count` places, evenly over 0..length-1, both ends included."""
+    places: list[int] = np.unique(np.linspace(0, length - 1, min(count, length)).round().astype(int)).tolist()
+    return places
