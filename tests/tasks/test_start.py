@@ -74,7 +74,12 @@ def test_the_network_of_a_file_does_not_fit_another_configuration(run_icnet: Run
 
 
 def test_a_resumed_run_needs_the_file_it_started_from_no_more(run_icnet: Run, tmp_path: Path, pruned: Path) -> None:
-    multiple = ("optimizer.new_layers_multiple=10", "task.architecture=file", "trainer.val_check_interval=2")
+    multiple = (
+        "optimizer.lr=1e-3",
+        "optimizer.new_layers_multiple=10",
+        "task.architecture=file",
+        "trainer.val_check_interval=2",
+    )
     run_icnet(f"task.weights={pruned}", *multiple, "trainer.max_steps=2")
     pruned.unlink()
     folder = run_icnet(f"task.weights={pruned}", *multiple, "trainer.max_steps=4", f"task.resume={tmp_path / 'run'}")
