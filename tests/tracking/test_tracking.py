@@ -28,7 +28,7 @@ from icnet.data.layouts import CityscapesLayout
 from icnet.predict import Predictor
 from icnet.tracking.dashboard import build_dashboard
 from icnet.tracking.tensorboard import TensorBoardTracker
-from icnet.tracking.tracker import shrink, spread
+from icnet.tracking.tracker import LONGEST_SIDE, spread
 from icnet.training.checkpoint import Checkpoints
 from icnet.training.metrics_file import read_rows
 from icnet.visualize.rows import Row
@@ -283,7 +283,7 @@ def test_every_panel_of_the_dashboard_shows_something_that_a_run_logs(tracked: T
 def test_a_large_frame_is_shown_at_1024_pixels_with_labels_as_they_are() -> None:
     label = np.zeros((1024, 2048), np.uint8)
     label[:, 1024:] = IGNORE
-    row = shrink(Row(np.zeros((1024, 2048, 3), np.uint8), label, label, "frame"))
+    row = Row(np.zeros((1024, 2048, 3), np.uint8), label, label, "frame").shrink(LONGEST_SIDE)
     assert row.image.shape == (512, 1024, 3)
     assert set(np.unique(row.label)) == {0, IGNORE}
 
