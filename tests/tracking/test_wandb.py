@@ -17,7 +17,7 @@ from tests.tracking.wandb_file import names_of, run_files
 from tests.tracking.wandb_server import KEY, serve, serve_nobody
 
 from icnet.tracking import wandb_run
-from icnet.tracking.tracker import Outcome
+from icnet.tracking.tracker import RunResult
 from icnet.tracking.wandb_file import read_records
 from icnet.tracking.wandb_run import WandbTracker
 from icnet.training.metrics_file import write_rows
@@ -94,22 +94,22 @@ def count_rows(data: bytes) -> int:
     return sum(record.WhichOneof("record_type") == "history" for record in read_records(data))
 
 
-def outcome(folder: Path) -> Outcome:
+def result(folder: Path) -> RunResult:
     best = folder / "best.ckpt"
     best.write_bytes(b"weights")
-    return Outcome({"accuracy": 0.5}, {"checkpoint_sha256": "f" * 64}, None, best)
+    return RunResult({"accuracy": 0.5}, {"checkpoint_sha256": "f" * 64}, None, best)
 
 
 @pytest.mark.parametrize("artifact", [True, False])
 def test_the_artifact_can_be_switched_off(tmp_path: Path, artifact: bool) -> None:
-    made(tmp_path, artifact=artifact).log_outcome(outcome(tmp_path), 1)
+    made(tmp_path, artifact=artifact).log_result(result(tmp_path), 1)
     (file,) = run_files(tmp_path)
     assert len(file.artifacts) == artifact
     assert file.summary["best/accuracy"] == 0.5
 
 
 def test_a_better_checkpoint_leaves_the_artifact_that_waits_for_its_upload_alone(tmp_path: Path) -> None:
-    made(tmp_path).log_outcome(outcome(tmp_path), 1)
+    made(tmp_path).log_result(result(tmp_path), 1)
     better = tmp_path / "better.ckpt"
     better.write_bytes(b"better weights")
     os.replace(better, tmp_path / "best.ckpt")
@@ -158,7 +158,7 @@ def test_a_disabled_wandb_leaves_nothing_and_says_nothing(
     fresh.setenv("WANDB_MODE", "disabled")
     tracker = made(tmp_path)
     tracker.log_metrics({"train/loss": 1.0}, 0)
-    tracker.log_outcome(outcome(tmp_path), 1)
+    tracker.log_result(result(tmp_path), 1)
     assert run_files(tmp_path) == []
     assert caplog.text == ""
 

@@ -13,7 +13,7 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from icnet.data.labels import ClassTable
 from icnet.errors import ConfigError
-from icnet.tracking.tracker import Outcome
+from icnet.tracking.tracker import RunResult
 from icnet.visualize.rows import Row, build_rows
 from icnet.visualize.scores import build_confusion
 from icnet.visualize.style import render_figure
@@ -58,12 +58,12 @@ class TensorBoardTracker(TensorBoardLogger):
     def log_rows(self, rows: Sequence[Row], classes: ClassTable, step: int) -> None:
         self._log_figure("val/examples", build_rows(rows, classes), step)
 
-    def log_outcome(self, outcome: Outcome, step: int) -> None:
+    def log_result(self, result: RunResult, step: int) -> None:
         """The confusion matrix, and the configuration with the best score for the page of hyperparameters."""
-        if outcome.matrix is not None:
-            self._log_figure("confusion", build_confusion(outcome.matrix, outcome.class_names), step)
-        self.experiment.add_text("protocol", to_text(outcome.protocol), step)
-        self.log_hyperparams(dict(self._config), outcome.best, step - 1)
+        if result.matrix is not None:
+            self._log_figure("confusion", build_confusion(result.matrix, result.class_names), step)
+        self.experiment.add_text("protocol", to_text(result.protocol), step)
+        self.log_hyperparams(dict(self._config), result.best, step - 1)
         self.finalize("success")
 
     def _log_figure(self, tag: str, figure: Any, step: int) -> None:

@@ -20,7 +20,7 @@ from icnet.visualize.rows import Row
 LONGEST_SIDE = 1024  # of an example, in pixels: a frame of Cityscapes at half size shows what there is to see
 
 
-class Outcome(NamedTuple):
+class RunResult(NamedTuple):
     """What a run ends with.
 
     metrics, protocol: those of results.json.
@@ -62,7 +62,7 @@ class Tracker(Protocol):
     def log_rows(self, rows: Sequence[Row], classes: ClassTable, step: int) -> None:
         """Examples of a validation."""
 
-    def log_outcome(self, outcome: Outcome, step: int) -> None:
+    def log_result(self, result: RunResult, step: int) -> None:
         """The last call of a run that came to its end."""
 
 

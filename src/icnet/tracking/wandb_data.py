@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from icnet.data.labels import IGNORE, ClassTable
-from icnet.tracking.tracker import Outcome
+from icnet.tracking.tracker import RunResult
 from icnet.training.checkpoint import link_whole
 from icnet.visualize.rows import Row
 from icnet.visualize.scores import share_of_labels
@@ -37,16 +37,16 @@ def to_images(rows: Sequence[Row], classes: ClassTable) -> list[Image]:
     ]
 
 
-def to_chart(outcome: Outcome) -> Any:
+def to_chart(result: RunResult) -> Any:
     """W&B's own chart of a confusion matrix, of shares; its table has the counts, too."""
     import wandb
 
-    assert outcome.matrix is not None
-    names = outcome.class_names
-    shares = share_of_labels(outcome.matrix.astype(float))
+    assert result.matrix is not None
+    names = result.class_names
+    shares = share_of_labels(result.matrix.astype(float))
     rows = [
         [actual, predicted, None if share != share else round(share, 3), int(count)]
-        for actual, counts, line in zip(names, outcome.matrix, shares, strict=True)
+        for actual, counts, line in zip(names, result.matrix, shares, strict=True)
         for predicted, count, share in zip(names, counts.tolist(), line.tolist(), strict=True)
     ]
     table = wandb.Table(columns=["Actual", "Predicted", "per cent of actual", "pixels"], data=rows)
@@ -58,14 +58,14 @@ def to_chart(outcome: Outcome) -> Any:
     )
 
 
-def to_artifact(outcome: Outcome, run_id: str, folder: Path) -> Artifact:
+def to_artifact(result: RunResult, run_id: str, folder: Path) -> Artifact:
     """The best checkpoint. Who trains longer may replace it before it is uploaded, so it gets a second name in `folder`."""
     import wandb
 
-    digest = outcome.protocol["checkpoint_sha256"]
+    digest = result.protocol["checkpoint_sha256"]
     kept = folder / f"best-{digest[:12]}.ckpt"
-    link_whole(outcome.checkpoint, kept)
-    artifact = wandb.Artifact(f"checkpoint-{run_id}", "model", metadata=outcome.best | {"sha256": digest})
+    link_whole(result.checkpoint, kept)
+    artifact = wandb.Artifact(f"checkpoint-{run_id}", "model", metadata=result.best | {"sha256": digest})
     artifact.add_file(str(kept), name="best.ckpt", policy="immutable", skip_cache=True)
     return artifact
 

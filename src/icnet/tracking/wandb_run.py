@@ -17,7 +17,7 @@ from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities import rank_zero_only
 
 from icnet.data.labels import ClassTable
-from icnet.tracking.tracker import Outcome
+from icnet.tracking.tracker import RunResult
 from icnet.tracking.wandb_data import files_wait_in, to_artifact, to_chart, to_images
 from icnet.tracking.wandb_file import read_logged
 from icnet.training.metrics_file import read_rows
@@ -103,15 +103,15 @@ class WandbTracker(Logger):
     def log_rows(self, rows: Sequence[Row], classes: ClassTable, step: int) -> None:
         self._with_run("showing examples", lambda run: self._log(run, {"val/examples": to_images(rows, classes)}, step))
 
-    def log_outcome(self, outcome: Outcome, step: int) -> None:
+    def log_result(self, result: RunResult, step: int) -> None:
         folder = self._folder / "wandb"
-        self._with_run("the summary", lambda run: run.summary.update(outcome.best | {"protocol": outcome.protocol}))
+        self._with_run("the summary", lambda run: run.summary.update(result.best | {"protocol": result.protocol}))
         with files_wait_in(folder):
-            if outcome.matrix is not None:
-                self._with_run("the confusion matrix", lambda run: run.log({"confusion": to_chart(outcome)}, step))
+            if result.matrix is not None:
+                self._with_run("the confusion matrix", lambda run: run.log({"confusion": to_chart(result)}, step))
             if self._artifact:
                 self._with_run(
-                    "the artifact", lambda run: run.log_artifact(to_artifact(outcome, run.id, folder), aliases=["best"])
+                    "the artifact", lambda run: run.log_artifact(to_artifact(result, run.id, folder), aliases=["best"])
                 )
         self.close(0)
 
