@@ -7,6 +7,7 @@ import csv
 import hashlib
 import json
 import logging
+import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -239,8 +240,11 @@ def test_a_resumed_run_goes_on_in_the_same_wandb_run_and_tensorboard_forgets_wha
     assert [event.step for event in events.Scalars("train/loss")] == [1, 2, 3, 4]
 
 
-def test_tensorboard_forgets_all_of_a_run_that_was_killed_before_its_first_checkpoint(tmp_path: Path) -> None:
-    for value in (1.0, 2.0):
+def test_tensorboard_forgets_all_of_a_run_that_was_killed_before_its_first_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for hour, value in enumerate((1.0, 2.0)):  # the names of the files begin with their time
+        monkeypatch.setattr(time, "time", lambda hour=hour: 1.8e9 + 3600 * hour)
         tracker = TensorBoardTracker(tmp_path, {})
         tracker.go_on(0)
         tracker.log_metrics({"train/loss": value}, 0)
