@@ -149,7 +149,7 @@ def test_albumentations_stands_behind_one_file() -> None:
 
 def test_wandb_stands_behind_the_files_that_show_something_in_it() -> None:
     files = {i.file.name for i in all_imports() if i.top == "wandb"}
-    assert files == {"wandb_run.py", "wandb_data.py", "wandb_file.py", "dashboard.py"}
+    assert files == {"wandb_run.py", "wandb_file.py", "dashboard.py"}
 
 
 @pytest.mark.slow

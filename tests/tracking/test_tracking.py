@@ -7,6 +7,7 @@ import csv
 import hashlib
 import json
 import logging
+import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,7 +30,7 @@ from icnet.data.subset import spread
 from icnet.predict import Predictor
 from icnet.tracking.dashboard import build_dashboard
 from icnet.tracking.tensorboard import TensorBoardTracker
-from icnet.tracking.tracker import shrink
+from icnet.tracking.tracker import LONGEST_SIDE
 from icnet.training.checkpoint import Checkpoints
 from icnet.training.metrics_file import read_rows
 from icnet.visualize.rows import Row
@@ -240,8 +241,11 @@ def test_a_resumed_run_goes_on_in_the_same_wandb_run_and_tensorboard_forgets_wha
     assert [event.step for event in events.Scalars("train/loss")] == [1, 2, 3, 4]
 
 
-def test_tensorboard_forgets_all_of_a_run_that_was_killed_before_its_first_checkpoint(tmp_path: Path) -> None:
-    for value in (1.0, 2.0):
+def test_tensorboard_forgets_all_of_a_run_that_was_killed_before_its_first_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for hour, value in enumerate((1.0, 2.0)):  # the names of the files begin with their time
+        monkeypatch.setattr(time, "time", lambda hour=hour: 1.8e9 + 3600 * hour)
         tracker = TensorBoardTracker(tmp_path, {})
         tracker.go_on(0)
         tracker.log_metrics({"train/loss": value}, 0)
@@ -284,7 +288,7 @@ def test_every_panel_of_the_dashboard_shows_something_that_a_run_logs(tracked: T
 def test_a_large_frame_is_shown_at_1024_pixels_with_labels_as_they_are() -> None:
     label = np.zeros((1024, 2048), np.uint8)
     label[:, 1024:] = IGNORE
-    row = shrink(Row(np.zeros((1024, 2048, 3), np.uint8), label, label, "frame"))
+    row = Row(np.zeros((1024, 2048, 3), np.uint8), label, label, "frame").shrink(LONGEST_SIDE)
     assert row.image.shape == (512, 1024, 3)
     assert set(np.unique(row.label)) == {0, IGNORE}
 

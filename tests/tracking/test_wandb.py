@@ -6,18 +6,19 @@ import bisect
 import os
 import signal
 import subprocess
+import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-import wandb
 from pytorch_lightning.utilities import rank_zero_only
 from tests.tracking.wandb_file import names_of, run_files
 from tests.tracking.wandb_server import KEY, serve, serve_nobody
 
 from icnet.tracking import wandb_run
-from icnet.tracking.tracker import Outcome
+from icnet.tracking.tracker import RunResult
 from icnet.tracking.wandb_file import read_records
 from icnet.tracking.wandb_run import WandbTracker
 from icnet.training.metrics_file import write_rows
@@ -35,15 +36,36 @@ def test_a_wandb_that_dies_is_one_warning(
 ) -> None:
     tracker = made(tmp_path)
     tracker.log_metrics({"train/loss": 1.0}, 0)
-    children = subprocess.run(["pgrep", "-P", str(os.getpid()), "wandb-core"], capture_output=True, text=True)
-    for child in children.stdout.split():
-        os.kill(int(child), signal.SIGKILL)
+    assert kill_wandb()
     time.sleep(0.2)
     for step in range(1, 4):
         tracker.log_metrics({"train/loss": 1.0}, step)
     tracker.close(0)
-    assert children.stdout
     assert len([record for record in caplog.records if record.levelname == "WARNING"]) == 1
+
+
+def kill_wandb() -> int:
+    """SIGKILL W&B's processes that are ours; returns their number."""
+    found = subprocess.run(["pgrep", "-P", str(os.getpid()), "wandb-core"], capture_output=True, text=True)
+    for child in found.stdout.split():
+        os.kill(int(child), signal.SIGKILL)
+    return len(found.stdout.split())
+
+
+def test_a_wandb_that_dies_while_it_uploads_is_one_warning(
+    fresh: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    fresh.setenv("WANDB_API_KEY", KEY)
+    with serve() as server:
+        fresh.setenv("WANDB_BASE_URL", server.address)
+        tracker = made(tmp_path)
+        tracker.log_metrics({"train/loss": 1.0}, 0)
+        server.silent.set()
+        threading.Timer(0.5, kill_wandb).start()
+        tracker.close(0)
+    said = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert len(said) == 1
+    assert said[0].startswith("W&B: uploading failed")
 
 
 def test_a_value_that_the_file_of_an_earlier_process_has_is_not_logged_again(tmp_path: Path) -> None:
@@ -51,6 +73,7 @@ def test_a_value_that_the_file_of_an_earlier_process_has_is_not_logged_again(tmp
     for done in (1, 2):
         stopped.log_metrics({"train/loss": 1.0}, done - 1)
     stopped.close(1)  # in the middle of the validation after step 2
+    run_files(tmp_path)
     resumed = made(tmp_path)
     for done in (2, 3):
         resumed.log_metrics({"train/loss": 1.0}, done - 1)
@@ -91,25 +114,55 @@ def cut_after(path: Path, rows: int) -> None:
 
 
 def count_rows(data: bytes) -> int:
-    return sum(record.WhichOneof("record_type") == "history" for record in read_records(data))
+    return sum(record.WhichOneof("record_type") == "history" for record, _ in read_records(data))
 
 
-def outcome(folder: Path) -> Outcome:
+@pytest.mark.parametrize("torn", [True, False])
+def test_a_killed_and_resumed_offline_run_is_uploaded_with_each_step_once(
+    fresh: pytest.MonkeyPatch, tmp_path: Path, torn: bool
+) -> None:
+    killed = made(tmp_path)
+    for done in (1, 2, 3, 4):
+        killed.log_metrics({"train/loss": float(done)}, done - 1)
+    killed.close(1)
+    run_files(tmp_path)
+    path = next(tmp_path.glob("wandb/*/*.wandb"))
+    if torn:
+        cut_after(path, rows=3)
+    else:
+        path.write_bytes(path.read_bytes()[:7])  # killed before W&B wrote anything
+    write_rows(tmp_path / "metrics.csv", {done: {"train/loss": float(done)} for done in (1, 2, 3, 4)})
+    resumed = made(tmp_path)
+    resumed.go_on(2)
+    for done in (3, 4, 5):
+        resumed.log_metrics({"train/loss": float(done)}, done - 1)
+    resumed.close(0)
+    run_files(tmp_path)
+    fresh.setenv("WANDB_API_KEY", KEY)
+    with serve() as server:
+        fresh.setenv("WANDB_BASE_URL", server.address)
+        command = [sys.executable, "-m", "wandb", "sync", str(tmp_path / "wandb")]
+        subprocess.run(command, check=True, capture_output=True, timeout=100)
+        rows = [(row["trainer/global_step"], row["train/loss"]) for row in server.rows]
+    assert rows == [(1, 1.0), (2, 2.0), (3, 3.0), (4, 4.0), (5, 5.0)]
+
+
+def result(folder: Path) -> RunResult:
     best = folder / "best.ckpt"
     best.write_bytes(b"weights")
-    return Outcome({"accuracy": 0.5}, {"checkpoint_sha256": "f" * 64}, None, best)
+    return RunResult({"accuracy": 0.5}, {"checkpoint_sha256": "f" * 64}, None, best)
 
 
 @pytest.mark.parametrize("artifact", [True, False])
 def test_the_artifact_can_be_switched_off(tmp_path: Path, artifact: bool) -> None:
-    made(tmp_path, artifact=artifact).log_outcome(outcome(tmp_path), 1)
+    made(tmp_path, artifact=artifact).log_result(result(tmp_path), 1)
     (file,) = run_files(tmp_path)
     assert len(file.artifacts) == artifact
     assert file.summary["best/accuracy"] == 0.5
 
 
 def test_a_better_checkpoint_leaves_the_artifact_that_waits_for_its_upload_alone(tmp_path: Path) -> None:
-    made(tmp_path).log_outcome(outcome(tmp_path), 1)
+    made(tmp_path).log_result(result(tmp_path), 1)
     better = tmp_path / "better.ckpt"
     better.write_bytes(b"better weights")
     os.replace(better, tmp_path / "best.ckpt")
@@ -132,7 +185,7 @@ def test_further_processes_never_talk_to_wandb(tmp_path: Path, monkeypatch: pyte
         ({}, "", "offline"),
         ({"WANDB_API_KEY": KEY}, "", "online"),
         ({"WANDB_API_KEY": "tooshort"}, "", "offline"),
-        ({}, f"machine 127.0.0.1:9 login user password {KEY}", "online"),
+        ({}, f"machine SERVER login user password {KEY}", "online"),
         ({}, f"machine api.wandb.ai login user password {KEY}", "offline"),  # a key of another server
         ({"WANDB_API_KEY": KEY, "WANDB_MODE": "offline"}, "", "offline"),
         ({"WANDB_API_KEY": KEY, "WANDB_MODE": "dryrun"}, "", "offline"),
@@ -143,12 +196,16 @@ def test_further_processes_never_talk_to_wandb(tmp_path: Path, monkeypatch: pyte
 def test_a_key_makes_a_run_online_unless_wandb_mode_says_otherwise(
     fresh: pytest.MonkeyPatch, tmp_path: Path, variables: dict[str, str], netrc: str, mode: str
 ) -> None:
-    (tmp_path / "netrc").write_text(netrc)
     fresh.setenv("NETRC", str(tmp_path / "netrc"))
     for name, value in variables.items():
         fresh.setenv(name, value)
-    wandb.setup(wandb.Settings(silent=True))
-    assert wandb_run.choose_mode() == mode
+    with serve() as server:
+        fresh.setenv("WANDB_BASE_URL", server.address)
+        (tmp_path / "netrc").write_text(netrc.replace("SERVER", server.address.removeprefix("http://")))
+        tracker = made(tmp_path / "run")
+        run = tracker.experiment
+        assert {"disabled": run.disabled, "offline": run.offline, "online": not (run.disabled or run.offline)}[mode]
+        tracker.close(0)
 
 
 def test_a_disabled_wandb_leaves_nothing_and_says_nothing(
@@ -158,7 +215,7 @@ def test_a_disabled_wandb_leaves_nothing_and_says_nothing(
     fresh.setenv("WANDB_MODE", "disabled")
     tracker = made(tmp_path)
     tracker.log_metrics({"train/loss": 1.0}, 0)
-    tracker.log_outcome(outcome(tmp_path), 1)
+    tracker.log_result(result(tmp_path), 1)
     assert run_files(tmp_path) == []
     assert caplog.text == ""
 
@@ -178,7 +235,7 @@ def test_a_run_with_a_key_goes_offline_without_a_server_that_takes_it(
     assert run_files(tmp_path)[0].rows[1]["train/loss"] == 1.0
     said = [r.getMessage() for r in caplog.records if r.getMessage().startswith("W&B")]
     assert len(said) == 2
-    assert said[0].startswith("W&B: cannot be reached (")
+    assert said[0].startswith("W&B: the run is kept offline (")
     assert said[1] == f"W&B: upload with: wandb sync {tmp_path / 'wandb'}"
 
 

@@ -27,7 +27,7 @@ class RunFile:
         self.artifacts: list[Any] = []
         self.run: Any = None
         self.exit_code: int | None = None
-        for record in read_records(path.read_bytes()):
+        for record, _ in read_records(path.read_bytes()):
             self._take(record)
 
     def _take(self, record: Any) -> None:

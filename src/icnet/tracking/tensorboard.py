@@ -6,14 +6,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from lightning_fabric.loggers.logger import rank_zero_experiment
 from omegaconf import OmegaConf
 from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.utilities import rank_zero_only
 
 from icnet.data.labels import ClassTable
 from icnet.errors import ConfigError
-from icnet.tracking.tracker import Outcome
+from icnet.tracking.tracker import RunResult
 from icnet.visualize.rows import Row, build_rows
 from icnet.visualize.scores import build_confusion
 from icnet.visualize.style import render_figure
@@ -31,16 +30,6 @@ class TensorBoardTracker(TensorBoardLogger):
             ) from error
         self._config = config
 
-    @property
-    @rank_zero_experiment
-    def experiment(self) -> Any:
-        """The SummaryWriter, made on first use; its first entry is the configuration."""
-        is_new = self._experiment is None
-        writer = super().experiment
-        if is_new:
-            writer.add_text("config", to_text(self._config))
-        return writer
-
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         """step: as Lightning counts, which is one less than the steps that are done."""
@@ -49,21 +38,19 @@ class TensorBoardTracker(TensorBoardLogger):
 
     def go_on(self, step: int) -> None:
         """Have TensorBoard forget what an earlier process logged after the checkpoint."""
-        from tensorboard.compat.proto.event_pb2 import Event, SessionLog
-
-        writer = self.experiment._get_file_writer()
-        writer.add_event(Event(step=step + 1, file_version="brain.Event:2"))
-        writer.add_event(Event(step=step + 1, session_log=SessionLog(status=SessionLog.START)))
+        self.experiment.close()
+        self.experiment.purge_step = step + 1  # the next file begins with it
+        self.experiment.add_text("config", to_text(self._config))
 
     def log_rows(self, rows: Sequence[Row], classes: ClassTable, step: int) -> None:
         self._log_figure("val/examples", build_rows(rows, classes), step)
 
-    def log_outcome(self, outcome: Outcome, step: int) -> None:
+    def log_result(self, result: RunResult, step: int) -> None:
         """The confusion matrix, and the configuration with the best score for the page of hyperparameters."""
-        if outcome.matrix is not None:
-            self._log_figure("confusion", build_confusion(outcome.matrix, outcome.class_names), step)
-        self.experiment.add_text("protocol", to_text(outcome.protocol), step)
-        self.log_hyperparams(dict(self._config), outcome.best, step - 1)
+        if result.matrix is not None:
+            self._log_figure("confusion", build_confusion(result.matrix, result.class_names), step)
+        self.experiment.add_text("protocol", to_text(result.protocol), step)
+        self.log_hyperparams(dict(self._config), result.best, step - 1)
         self.finalize("success")
 
     def _log_figure(self, tag: str, figure: Any, step: int) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 import pytorch_lightning as pl
@@ -22,7 +21,7 @@ from icnet.visualize.rows import Row
 LONGEST_SIDE = 1024  # of an example, in pixels: a frame of Cityscapes at half size shows what there is to see
 
 
-class Outcome(NamedTuple):
+class RunResult(NamedTuple):
     """What a run ends with.
 
     metrics, protocol: those of results.json.
@@ -64,7 +63,7 @@ class Tracker(Protocol):
     def log_rows(self, rows: Sequence[Row], classes: ClassTable, step: int) -> None:
         """Examples of a validation."""
 
-    def log_outcome(self, outcome: Outcome, step: int) -> None:
+    def log_result(self, result: RunResult, step: int) -> None:
         """The last call of a run that came to its end."""
 
 
@@ -95,7 +94,7 @@ class Examples(Callback):
         if batch_idx in self._chosen(trainer, pl_module):
             name = name_of(trainer, batch_idx)
             image, label, prediction = (t[0].to(torch.uint8).cpu().numpy() for t in (*batch, outputs))
-            self._rows.append(shrink(Row(image, label, prediction, name)))
+            self._rows.append(Row(image, label, prediction, name).shrink(LONGEST_SIDE))
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         rows, self._rows = self._rows, []
@@ -108,8 +107,7 @@ class Examples(Callback):
         fitting = trainer.state.fn == TrainerFn.FITTING and not trainer.sanity_checking and trainer.is_global_zero
         if not (fitting and isinstance(pl_module, SegmentationModule) and trackers_of(trainer)):
             return []
-        frames = int(trainer.num_val_batches[0])
-        return spread(frames, self.count)
+        return spread(int(trainer.num_val_batches[0]), self.count)
 
 
 def trackers_of(trainer: pl.Trainer) -> list[Tracker]:
@@ -122,15 +120,3 @@ def name_of(trainer: pl.Trainer, batch_idx: int) -> str:
     loader = trainer.val_dataloaders
     assert loader is not None
     return str(loader.dataset.samples[list(loader.sampler)[batch_idx]].image.stem)
-
-
-def shrink(row: Row) -> Row:
-    """At most LONGEST_SIDE rows and columns; label maps are sampled, never blended."""
-    height, width = row.label.shape
-    factor = LONGEST_SIDE / max(height, width)
-    if factor >= 1:
-        return row
-    size = (round(width * factor), round(height * factor))
-    image = cv2.resize(row.image, size, interpolation=cv2.INTER_AREA)
-    label, prediction = (cv2.resize(m, size, interpolation=cv2.INTER_NEAREST) for m in (row.label, row.prediction))
-    return Row(np.asarray(image, np.uint8), np.asarray(label, np.uint8), np.asarray(prediction, np.uint8), row.name)

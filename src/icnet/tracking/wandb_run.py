@@ -4,37 +4,33 @@ from __future__ import annotations
 
 import atexit
 import logging
+import os
 import secrets
 import shlex
-from argparse import Namespace
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any
 
 from lightning_fabric.loggers.logger import rank_zero_experiment
-from pytorch_lightning.loggers import Logger
+from pytorch_lightning.loggers import WandbLogger
 from pytorch_lightning.utilities import rank_zero_only
 
-from icnet.data.labels import ClassTable
-from icnet.tracking.tracker import Outcome
-from icnet.tracking.wandb_data import files_wait_in, to_artifact, to_chart, to_images
-from icnet.tracking.wandb_file import read_logged
+from icnet.data.images import Pixels
+from icnet.data.labels import IGNORE, ClassTable
+from icnet.tracking.dashboard import STEP, build_confusion_chart
+from icnet.tracking.tracker import RunResult
+from icnet.tracking.wandb_file import recover_logged
 from icnet.training.metrics_file import read_rows
 from icnet.visualize.rows import Row
 
-if TYPE_CHECKING:
-    from wandb import Run
-
 log = logging.getLogger(__name__)
 
-Mode = Literal["online", "offline", "disabled"]
-STEP = "trainer/global_step"  # Lightning's name for it
 CONNECT_S = 20  # then a run that cannot reach W&B goes offline
 
 
-class WandbTracker(Logger):
-    """Lightning's logger for W&B. Its first failure is a warning and ends the tracking, never the training.
+class WandbTracker(WandbLogger):
+    """Lightning's logger for W&B, offline by itself. Its first failure is a warning and ends the tracking alone.
 
     folder: of the run. W&B's files and the id of the run lie in folder/wandb: a resumed run goes on in the same W&B run.
     config: the resolved configuration.
@@ -54,65 +50,76 @@ class WandbTracker(Logger):
         artifact: bool = True,
         upload_s: float = 600.0,
     ) -> None:
-        super().__init__()
-        self._folder, self._config = folder, config
-        self._about = {"project": project, "name": name, "entity": entity, "group": group}
-        self._artifact, self._upload_s = artifact, upload_s
-        self._run: Run | None = None
-        self._works: bool | None = None  # None before the first use
+        super().__init__(
+            save_dir=folder,
+            version=run_id(folder),
+            project=project,
+            name=name,
+            entity=entity,
+            group=group,
+            config=dict(config),
+            reinit="create_new",
+            settings={
+                "console": "off",  # the progress bar would fill it; run.log has what was said
+                "init_timeout": CONNECT_S,
+                "finish_timeout": upload_s,
+                "finish_timeout_raises": True,
+                # private: x_transaction_log_flush_interval (wandb 0.31.0)
+                "x_transaction_log_flush_interval": 1.0,  # seconds: what a kill takes from an offline run
+            },
+        )
+        self._folder, self._artifact = folder, artifact
+        self._run: Any = None
+        self._works = True  # until W&B fails or its run ends
         self._logged: Mapping[int, set[str]] = {}  # names by step, by earlier processes of an offline run
 
     @property
-    def name(self) -> str | None:
-        return self._about["project"]
-
-    @property
-    def version(self) -> str | None:
-        return self._run.id if self._run else None
-
-    @property
     @rank_zero_experiment
-    def experiment(self) -> Run | None:
-        """The W&B run, begun on first use, which Lightning makes early; None where W&B failed."""
-        if self._works is None:
-            self._works = True
-            self._attempt("the start", self._begin)
-        return self._run
+    def experiment(self) -> Any:
+        """The W&B run, begun on first use, which Lightning makes early; None where there is none any more."""
+        if self._works and self._run is None:
+            with self._surviving("the start"):
+                self._begin()
+        return self._run if self._works else None
 
     @rank_zero_only
-    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+    def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
         """step: as Lightning counts, which is one less than the steps that are done."""
-        done = 0 if step is None else step + 1
-        self._with_run("logging", lambda run: self._log(run, metrics, done))
-
-    @rank_zero_only
-    def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
-        """Nothing: the whole configuration is there from the start."""
+        with self._surviving("logging"):
+            self._log(metrics, 0 if step is None else step + 1)
 
     def go_on(self, step: int) -> None:
         """Log what a killed process could not hand over any more, from metrics.csv; what W&B has stays as it is."""
-        rows = read_rows(self._folder / "metrics.csv")
-
-        def fill(run: Run) -> None:
-            for done, row in rows.items():
+        with self._surviving("going on"):
+            for done, row in read_rows(self._folder / "metrics.csv").items():
                 if done <= step:
-                    self._log(run, row, done)
-
-        self._with_run("going on", fill)
+                    self._log(row, done)
 
     def log_rows(self, rows: Sequence[Row], classes: ClassTable, step: int) -> None:
-        self._with_run("showing examples", lambda run: self._log(run, {"val/examples": to_images(rows, classes)}, step))
+        """Images whose masks can be switched on and off, with class names."""
+        names = {**dict(enumerate(classes.names)), IGNORE: "ignored"}
 
-    def log_outcome(self, outcome: Outcome, step: int) -> None:
-        folder = self._folder / "wandb"
-        self._with_run("the summary", lambda run: run.summary.update(outcome.best | {"protocol": outcome.protocol}))
-        with files_wait_in(folder):
-            if outcome.matrix is not None:
-                self._with_run("the confusion matrix", lambda run: run.log({"confusion": to_chart(outcome)}, step))
-            if self._artifact:
-                self._with_run(
-                    "the artifact", lambda run: run.log_artifact(to_artifact(outcome, run.id, folder), aliases=["best"])
-                )
+        def mask(label_map: Pixels) -> dict[str, Any]:
+            return {"mask_data": label_map, "class_labels": names}
+
+        with self._surviving("showing examples"):
+            self.log_image(
+                "val/examples",
+                [row.image for row in rows],
+                step - 1,
+                caption=[row.name for row in rows],
+                file_type=["jpg"] * len(rows),
+                masks=[{"label": mask(row.label), "prediction": mask(row.prediction)} for row in rows],
+            )
+
+    def log_result(self, result: RunResult, step: int) -> None:
+        if run := self.experiment:
+            with self._surviving("logging the result"):
+                run.summary.update(result.best | {"protocol": result.protocol})
+                if result.matrix is not None:
+                    run.log({"confusion": build_confusion_chart(result.matrix, result.class_names)}, step)
+                if self._artifact:
+                    run.log_artifact(build_artifact(result, run.id), aliases=["best"])
         self.close(0)
 
     @rank_zero_only
@@ -127,75 +134,77 @@ class WandbTracker(Logger):
         atexit.unregister(self.close)
         if run is None:
             return
-        done = self._attempt("uploading", lambda: run.finish(exit_code))
-        if not run.disabled and (run.offline or not done):
+        with self._surviving("uploading"):
+            run.finish(exit_code)
+        if not run.disabled and (run.offline or not self._works):
             option = "" if run.offline else "--include-online "
             log.info("W&B: upload with: wandb sync %s%s", option, shlex.quote(str(self._folder / "wandb")))
-        if not done:
+        if not self._works:
             end_service()
+        self._works = False
 
     def _begin(self) -> None:
-        self._run = begin_run(self._folder, self._upload_s, **self._about, config=dict(self._config))
-        atexit.register(self.close, 1)  # for what ends the run between Lightning's calls
-        if self._run.offline:
-            self._logged = read_logged(self._folder / "wandb")
-        self._run.define_metric(STEP)
-        self._run.define_metric("*", step_metric=STEP)
-        self._run.define_metric("val/miou", step_metric=STEP, summary="max,last")
-        if not self._run.offline and not self._run.disabled:
-            log.info("W&B: %s", self._run.url)
+        """Online where there is a key and W&B answers, else offline."""
+        import wandb
 
-    def _log(self, run: Run, values: Mapping[str, Any], step: int) -> None:
+        logging.getLogger("opentelemetry").setLevel(logging.CRITICAL)  # its statistics of itself, without a network
+        # Where it copies what it is to upload: an offline run would otherwise need the home directory of this machine.
+        os.environ.setdefault("WANDB_DATA_DIR", str(self._folder / "wandb"))
+        wandb.setup(wandb.Settings(silent=True))  # it asks nothing then; what is worth saying is said here
+        logged = recover_logged(self._folder / "wandb")
+        try:
+            run = super().experiment
+        except wandb_errors() as error:
+            end_service()  # it would not let go of the id
+            wandb.setup(wandb.Settings(silent=True, mode="offline"))
+            run = super().experiment
+            level = logging.INFO if isinstance(error, wandb.errors.UsageError) else logging.WARNING  # INFO: no key
+            log.log(level, "W&B: the run is kept offline (%s)", first_line(error))
+        self._run = run
+        atexit.register(self.close, 1)  # for what ends the run between Lightning's calls
+        run.define_metric("val/miou", step_metric=STEP, summary="max,last")
+        if run.offline:
+            self._logged = logged
+        elif not run.disabled:
+            log.info("W&B: %s", run.url)
+
+    def _log(self, values: Mapping[str, Any], step: int) -> None:
         """Each value once: online W&B itself drops steps that it has, offline nobody would."""
+        run = self.experiment
         new = {name: value for name, value in values.items() if name not in self._logged.get(step, ())}
-        if new:
+        if run and new:
             run.log({**new, STEP: step}, step)
 
-    def _with_run(self, what: str, action: Callable[[Run], object]) -> None:
-        run = self.experiment
-        if run is not None and self._works:
-            self._attempt(what, lambda: action(run))
-
-    def _attempt(self, what: str, action: Callable[[], object]) -> bool:
-        """Whether it went well; the first time it does not, say so, and leave W&B alone from then on."""
+    @contextmanager
+    def _surviving(self, what: str) -> Iterator[None]:
+        """W&B's first failure in the block is a warning, and the last that is heard of it."""
         try:
-            action()
+            yield
         except wandb_errors() as error:
             if self._works:
-                reason = (str(error) or type(error).__name__).splitlines()[0]
-                log.warning("W&B: %s failed (%s). Training goes on without; metrics.csv has all values", what, reason)
+                text = "W&B: %s failed (%s). Training goes on without; metrics.csv has all values"
+                log.warning(text, what, first_line(error))
             self._works = False
-            return False
-        return True
 
 
-def begin_run(folder: Path, upload_s: float, **about: Any) -> Run:
-    """A W&B run, online where there is a key and W&B answers, else offline. Never asks anything."""
+@rank_zero_only
+def run_id(folder: Path) -> str:
+    """The id of the W&B run in this folder, made up the first time."""
+    path = folder / "wandb" / "run_id"
+    if not path.is_file():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(secrets.token_hex(6), encoding="utf-8")
+    return path.read_text(encoding="utf-8").strip()
+
+
+def build_artifact(result: RunResult, run_id: str) -> Any:
+    """The best checkpoint, copied at once: who trains longer may replace it before it is uploaded."""
     import wandb
 
-    wandb.setup(wandb.Settings(silent=True))  # what is worth saying is said here, and in run.log
-    logging.getLogger("opentelemetry").setLevel(
-        logging.CRITICAL
-    )  # W&B's statistics of itself, when the network is away
-    mode = choose_mode()
-    settings = wandb.Settings(
-        silent=True,
-        console="off",  # the progress bar would fill it; run.log has what was said
-        init_timeout=CONNECT_S,
-        finish_timeout=upload_s,
-        finish_timeout_raises=True,
-        x_transaction_log_flush_interval=1.0,  # seconds: what a killed process loses
-    )
-    about |= {"dir": folder, "id": run_id(folder), "resume": "allow", "settings": settings, "reinit": "create_new"}
-    try:
-        return wandb.init(mode=mode, **about)
-    except wandb_errors() as error:
-        if mode != "online":
-            raise
-        reason = str(error).splitlines()[0]
-        log.warning("W&B: cannot be reached (%s): the run is kept offline", reason)
-        end_service()
-        return wandb.init(mode="offline", **about)
+    metadata = result.best | {"sha256": result.protocol["checkpoint_sha256"]}
+    artifact = wandb.Artifact(f"checkpoint-{run_id}", "model", metadata=metadata)
+    artifact.add_file(str(result.checkpoint), name="best.ckpt", skip_cache=True)
+    return artifact
 
 
 def end_service() -> None:
@@ -206,31 +215,8 @@ def end_service() -> None:
         wandb.teardown(1)
 
 
-def choose_mode() -> Mode:
-    """WANDB_MODE and W&B's own settings decide; without a key the run is offline."""
-    import wandb
-
-    wanted = wandb.setup().settings.mode
-    if wanted in ("offline", "dryrun"):
-        return "offline"
-    if wanted == "disabled":
-        return "disabled"
-    try:
-        if wandb.login(prompt=False, verify=False):
-            return "online"
-    except wandb.Error as error:
-        log.warning("W&B: %s", error)
-    log.info("W&B: there is no key, so the run is kept offline (`wandb login` stores one)")
-    return "offline"
-
-
-def run_id(folder: Path) -> str:
-    """The id of the W&B run in this folder, made up the first time."""
-    path = folder / "wandb" / "run_id"
-    if not path.is_file():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(secrets.token_hex(6), encoding="utf-8")
-    return path.read_text(encoding="utf-8").strip()
+def first_line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]
 
 
 def wandb_errors() -> tuple[type[Exception], ...]:
@@ -238,9 +224,5 @@ def wandb_errors() -> tuple[type[Exception], ...]:
 
     An AttributeError would be lost otherwise: Lightning asks with hasattr whether there is an experiment.
     """
-    import wandb
-    from wandb.sdk.mailbox import HandleAbandonedError, MailboxClosedError
-    from wandb.sdk.mailbox.mailbox_handle import ServerResponseError
-
-    own = (wandb.Error, HandleAbandonedError, MailboxClosedError, ServerResponseError)
+    own = [kind for kind in Exception.__subclasses__() if kind.__module__.startswith("wandb.")]
     return (*own, OSError, RuntimeError, AttributeError, TypeError, ValueError)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import time
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -100,12 +99,3 @@ def validation_is_next(trainer: pl.Trainer) -> bool:
     """Whether Lightning will validate after the batch that just ended."""
     fetcher = trainer.fit_loop._data_fetcher
     return fetcher is not None and bool(trainer.fit_loop.epoch_loop._should_check_val_fx(fetcher))
-
-
-def link_whole(source: Path, target: Path) -> None:
-    """Another name for a checkpoint as it is now: one that replaces `source` later leaves it alone. Raises OSError."""
-    target.unlink(missing_ok=True)
-    try:
-        os.link(source, target)
-    except OSError:  # a file system without links
-        shutil.copyfile(source, target)

@@ -12,7 +12,6 @@ import cv2
 import numpy as np
 import torch
 
-from icnet.data.images import Pixels
 from icnet.data.labels import IGNORE, ClassTable
 from icnet.errors import DataError
 from icnet.metrics.confusion import count_pairs, mean_iou, plain
@@ -69,7 +68,7 @@ def read_examples(folder: Path) -> dict[str, list[Example]]:
 
 
 def _write_example(home: Path, prefix: str, row: Row, classes: ClassTable) -> dict[str, Any]:
-    small = _shrink(row)
+    small = row.shrink(_LONGEST)
     pictures = {
         "image": (small.image, _QUALITY),
         "label": (mark_ignored(colorize(small.label, classes), small.label), _LOSSLESS),
@@ -99,18 +98,6 @@ def _describe(row: Row, classes: ClassTable) -> dict[str, Any]:
         "seen": [name for i, name in enumerate(classes.names) if i in seen],
         "ignored": bool((row.label == IGNORE).any()),
     }
-
-
-def _shrink(row: Row) -> Row:
-    height, width = row.label.shape
-    scale = min(1.0, _LONGEST / max(height, width))
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-
-    def resized(pixels: Pixels, how: int) -> Pixels:
-        return cv2.resize(pixels, size, interpolation=how)  # type: ignore[return-value]
-
-    label, prediction = (resized(part, cv2.INTER_NEAREST) for part in (row.label, row.prediction))
-    return Row(resized(row.image, cv2.INTER_AREA), label, prediction, row.name)
 
 
 def _from_plain(home: Path, entry: dict[str, Any]) -> Example:

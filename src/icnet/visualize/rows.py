@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -33,6 +34,18 @@ class Row(NamedTuple):
     label: Pixels
     prediction: Pixels
     name: str
+
+    def shrink(self, longest: int) -> Row:
+        """At most so many rows and columns; label maps are sampled, never blended."""
+        height, width = self.label.shape
+        scale = min(1.0, longest / max(height, width))
+        size = max(1, round(width * scale)), max(1, round(height * scale))
+
+        def resized(pixels: Pixels, how: int) -> Pixels:
+            return cv2.resize(pixels, size, interpolation=how)  # type: ignore[return-value]
+
+        label, prediction = (resized(part, cv2.INTER_NEAREST) for part in (self.label, self.prediction))
+        return Row(resized(self.image, cv2.INTER_AREA), label, prediction, self.name)
 
 
 def draw_rows(rows: Sequence[Row], classes: ClassTable, path: Path, *, errors: bool = False) -> None:

@@ -13,7 +13,7 @@ from pytorch_lightning.loggers import Logger
 from torch import Tensor
 
 from icnet.tasks.setup.build import build
-from icnet.tracking.tracker import Outcome, Tracker, trackers_of
+from icnet.tracking.tracker import RunResult, Tracker, trackers_of
 
 
 def build_loggers(cfg: DictConfig, folder: Path) -> list[Logger]:
@@ -30,4 +30,4 @@ def finish_tracking(
     """Tell the loggers what the run ended with; uploads may take their time, so this comes last."""
     counts = None if matrix is None else matrix.cpu().numpy()
     for tracker in trackers_of(trainer):
-        tracker.log_outcome(Outcome(metrics, protocol, counts, best), trainer.global_step)
+        tracker.log_result(RunResult(metrics, protocol, counts, best), trainer.global_step)
