@@ -24,7 +24,7 @@ LAYERS = (
     ("model", "metrics", "data", "streets"),
     ("objectives", "weights", "visualize"),
     ("training", "predict", "deploy", "report", "tracking"),
-    ("config", "schema", "sweep"),
+    ("config", "arguments", "targets", "sweep"),
     ("tasks",),
     ("cli",),
 )
@@ -49,7 +49,8 @@ FORBIDDEN = {
     "training": HEAVY - {"pytorch_lightning", "lightning"},
     "tracking": HEAVY - {"pytorch_lightning", "lightning", "omegaconf", "wandb"},
     "config": HEAVY - {"hydra", "omegaconf"},
-    "schema": HEAVY | {"torch"},
+    "arguments": HEAVY - {"hydra", "omegaconf"},
+    "targets": HEAVY - {"hydra"},
     "sweep": HEAVY - {"hydra", "omegaconf"},
     "tasks": {"albumentations"},
     "cli": {"wandb", "albumentations", "torch"},
