@@ -11,7 +11,7 @@ from icnet.deploy.measure import count_macs, count_parameters
 from icnet.model.classifier import BackboneClassifier
 from icnet.model.preprocess import Normalize
 from icnet.report.results import describe_machine, write_results
-from icnet.tasks.setup.build import build, build_backbone, run_folder
+from icnet.tasks.setup.build import build, build_backbone, run_folder, start_backbone
 from icnet.tasks.setup.loggers import finish_tracking
 from icnet.tasks.setup.trainer import build_trainer, fit, start
 from icnet.training.pretrain import ClassificationModule, ImageNetDataModule
@@ -28,6 +28,9 @@ def pretrain(cfg: DictConfig) -> None:
     data: ImageNetDataModule = build(cfg.data)
     data.setup()
     net = BackboneClassifier(build_backbone(cfg), data.num_classes)
+    start_backbone(cfg, net)
+    if cfg.model.compile:
+        net.compile()
     module: ClassificationModule = build(
         cfg.module,
         net=net,
