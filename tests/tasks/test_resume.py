@@ -193,7 +193,7 @@ def test_a_setting_that_an_older_icnet_did_not_write_has_todays_default(
 ) -> None:
     change(earlier_run, key, delete=True)
     config = resume(earlier_run)
-    assert OmegaConf.select(config, key) == value
+    assert OmegaConf.select(config, key, default="not there") == value
     assert (config.optimizer.lr, config.data.name) == (0.123, "camvid")
 
 
