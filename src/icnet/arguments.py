@@ -24,7 +24,7 @@ PATHS = (
     "task.compare", "task.predictions", "task.convert", "hydra.run.dir", "hydra.sweep.dir",
 )  # fmt: skip
 # What null stands for where it is not simply nothing; of ??? Hydra names the choices that there are
-_NULL = dict.fromkeys(NEEDED, "???") | {"scheduler": "constant", "sweep": "default", "data/classes": "own"}
+_NULL = dict.fromkeys(NEEDED, "???") | {"scheduler": "constant", "sweep": "default", "data/classes": "none"}
 _PLAIN = re.compile(r"[\w.+-]*/[\w./+-]*", re.ASCII)  # has a slash: no number, no null
 # Quoted already, nothing, or one of Hydra's functions
 _KEPT = re.compile(r"""null|\?\?\?|['"].*['"]|\[\]|\[.*['"].*\]|(choice|glob|shuffle|sort|tag)\(.*\)|""")

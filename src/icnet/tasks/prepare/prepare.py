@@ -81,7 +81,7 @@ def check_settings(cfg: DictConfig) -> None:
         check_name(task.save_as)
     if task.lists and data.layout._target_.endswith(ListLayout.__name__):
         raise ConfigError("task.lists=true: these data are read from lists already")
-    if task.lists and choice_of("data/classes") in (None, "own"):
+    if task.lists and choice_of("data/classes") in (None, "none"):
         raise ConfigError(
             "task.lists=true needs named classes: choose data/classes=NAME (task.save_as writes a proposal)"
         )
