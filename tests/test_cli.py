@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,8 +10,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from hydra import compose, initialize_config_dir
 
-from icnet.cli import resume_arguments
+from icnet.arguments import quote, read_arguments, read_value
+from icnet.cli import resume_arguments, run_task, was_ours
+from icnet.config import conf_folder
+from tests.conftest import TINY
 
 ROOT = Path(__file__).parents[1]
 
@@ -89,11 +94,91 @@ def test_a_label_outside_the_table_is_one_line_also_from_a_loader_worker(tmp_pat
     assert "has label 77 (4096 pixels), which no class has" in last
 
 
-def test_a_run_to_resume_may_have_spaces_in_its_name(tmp_path: Path) -> None:
-    folder = tmp_path / "my run"
+@pytest.mark.parametrize("name", ["my run", "my run (1), it's ü=#&~x", "2024"])
+def test_a_run_to_resume_may_have_any_name(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / name
     (folder / ".hydra").mkdir(parents=True)
     (folder / ".hydra" / "config.yaml").write_text("{}")
-    for quote in ("'", '"'):
-        quoted = f"{quote}{folder}{quote}"
-        assert resume_arguments([f"task.resume={quoted}"]) == [f"hydra.run.dir={quoted}", "hydra.output_subdir=null"]
+    for typed in (str(folder), quote(str(folder)), f'"{folder}"'):
+        place, output = resume_arguments(read_arguments([f"task.resume={typed}"]))
+        assert (read_value(place), output) == (str(folder), "hydra.output_subdir=null")
     assert resume_arguments(["task.resume=null"]) == []
+
+
+BROKEN = "# @package _global_\nname: x\n seed: 1\n"
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (["data=null"], ["icnet: You must specify 'data', e.g, data=<OPTION> Available options: base camvid"]),
+        (
+            ["backbone=resnet5"],
+            ["icnet: In 'config': Could not find 'backbone/resnet5' Available options in 'backbone': "],
+        ),
+        (["name=jürgen"], ["icnet: LexerNoViableAltException: name=jürgen ^", "icnet: in quotes it is a text: "]),
+        (["--config-dir=none"], ["icnet: Additional config directory '"]),
+        (
+            ["--config-dir=own", "experiment=broken"],
+            ["icnet: {}/own/experiment/broken.yaml, line 3: mapping values are not"],
+        ),
+        (["--config-dir=own", "experiment=loop"], ["icnet: maximum recursion depth exceeded"]),
+        (["--run", "--cfg", "job"], ["icnet: Only one of --run, --multirun, --cfg"]),
+        (["--nope"], ["icnet: unrecognized arguments: --nope"]),
+        (["task.resume='it's'"], ["icnet: LexerNoViableAltException: task.resume='it's' ^"]),
+        (["-m", "data.root=/d/a,b"], ["icnet: data.root=/d/a,b may be one path or several: with -m give "]),
+        (
+            ["-m", "loss=null,cascade"],
+            ["icnet: job 0: You must specify 'loss', e.g, loss=<OPTION> Available options: "],
+        ),
+        (["name=${nothing}"], ["icnet: Interpolation key 'nothing' not found"]),
+    ],
+)
+def test_what_hydra_refuses_is_short_and_leaves_nothing(tmp_path: Path, settings: list[str], said: list[str]) -> None:
+    (tmp_path / "own" / "experiment").mkdir(parents=True)
+    (tmp_path / "own" / "experiment" / "broken.yaml").write_text(BROKEN)
+    (tmp_path / "own" / "experiment" / "loop.yaml").write_text("defaults:\n  - /experiment: loop\n")
+    done = icnet(*settings, cwd=tmp_path)
+    assert done.returncode == 1
+    lines = done.stderr.splitlines()
+    assert len(lines) == len(said), done.stderr
+    assert all(line.startswith(start.replace("{}", str(tmp_path))) for line, start in zip(lines, said, strict=True))
+    assert [path.name for path in tmp_path.iterdir()] == ["own"]
+
+
+def test_a_fault_of_our_own_keeps_its_traceback() -> None:
+    with pytest.raises(AttributeError) as ours:
+        run_task(None)  # type: ignore[arg-type]
+    assert was_ours(ours.value)
+    with initialize_config_dir(str(conf_folder()), version_base="1.3"), pytest.raises(ValueError) as of_hydra:
+        compose("config", ["logger=null"])
+    assert not was_ours(of_hydra.value)
+
+
+TRICKY = "my run (1), it's ü=#&~x"
+
+
+@pytest.mark.slow
+def test_any_folder_is_the_same_for_ranks_resumed_runs_evaluations_and_jobs_of_sweeps(
+    tmp_path: Path, streets: Path
+) -> None:
+    place = tmp_path / TRICKY
+    shutil.copytree(streets, place / "data")
+    root = f"data.root={TRICKY}/data"
+    short = (*TINY, "data.batch_size=1", "data.prepare=null")
+    run = ("trainer.devices=2", "strategy=ddp", "trainer.max_steps=2", f"hydra.run.dir={TRICKY}/run")
+    runs = [
+        (*short, root, *run),
+        (f"task.resume={TRICKY}/run", "trainer.max_steps=3"),
+        ("task=evaluate", f"ckpt={TRICKY}/run/checkpoints/best.ckpt", root, "data.prepare=null", "trainer.accelerator=cpu",
+         f"hydra.run.dir={TRICKY}/evaluate"),
+        ("task=predict", f"ckpt={TRICKY}/run/checkpoints/best.ckpt", f"source={TRICKY}/data/leftImg8bit/v[a]l/*/*.png",
+         "trainer.accelerator=cpu", f"hydra.run.dir={TRICKY}/predict"),
+        ("-m", *short, f"data.root={quote(TRICKY + '/data')}", *run[:3], f"hydra.sweep.dir={TRICKY}/sweep"),
+    ]  # fmt: skip
+    for arguments in runs:
+        done = icnet(*arguments, cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == [TRICKY]
+    for folder in ("run", "evaluate", "predict", "sweep/0"):
+        assert (place / folder / "results.json").is_file()

@@ -8,7 +8,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
-from icnet.config import check_config, conf_folder, make_fresh, suggest
+from icnet.config import check_config, conf_folder, make_fresh
 from icnet.errors import ConfigError, ICNetError
 
 # The recipe of each data set
@@ -21,7 +21,7 @@ EXPERIMENTS = sorted(p.stem for p in (conf_folder() / "experiment").glob("*.yaml
 
 def composed(*overrides: str) -> DictConfig:
     with initialize_config_dir(str(conf_folder()), version_base="1.3"):
-        return compose("config", list(overrides))
+        return compose("config", list(overrides), return_hydra_config=True)
 
 
 def refusal(*overrides: str, **changes: object) -> str:
@@ -100,18 +100,6 @@ def test_a_target_that_does_not_exist_is_named() -> None:
     assert "icnet.objectives.cascade.NoLoss" in refusal("loss._target_=icnet.objectives.cascade.NoLoss")
 
 
-def test_a_setting_that_hydra_refuses_gets_a_suggestion() -> None:
-    said = list(suggest(["data=camvid", "data.croop_size=[3,3]", "trainer.max_step=5"], conf_folder()))
-    assert said == [
-        "data.croop_size is not a setting: did you mean data.crop_size?",
-        "trainer.max_step is not a setting: did you mean trainer.max_steps?",
-    ]
-
-
-def test_a_right_command_line_gets_no_suggestion() -> None:
-    assert list(suggest(["optimizer.lr=0.1", "experiment=icnet_camvid"], conf_folder())) == []
-
-
 def test_a_folder_with_an_earlier_run_is_refused_and_an_empty_one_is_fine(tmp_path: Path) -> None:
     make_fresh(tmp_path)
     make_fresh(tmp_path / "new")
@@ -188,3 +176,82 @@ def test_a_checkpoint_given_to_training_is_pointed_to_its_place() -> None:
 def test_a_task_that_does_not_exist_names_those_that_do() -> None:
     with pytest.raises(ConfigError, match="'trian': choose a task with task=train"):
         check_config(composed("task.name=trian"))
+
+
+@pytest.mark.parametrize(
+    ("task", "given"),
+    [
+        ("train", "data.split=test"),
+        ("train", "source=a.png"),
+        ("evaluate", "optimizer.lr=1"),
+        ("evaluate", "callbacks=ema"),
+        ("evaluate", "trainer.max_steps=3"),
+        ("predict", "loss=cascade_ohem"),
+        ("predict", "logger=wandb"),
+        ("prepare", "ckpt=a.ckpt"),
+        ("benchmark", "model.compile=true"),
+        ("pretrain", "optimizer.new_layers_multiple=10"),
+        ("benchmark", "++source=a.png"),
+    ],
+)
+def test_a_setting_of_the_command_line_without_effect_in_the_task_is_refused(task: str, given: str) -> None:
+    key = given.partition("=")[0].lstrip("+")
+    data = ["data=imagenet"] if task == "pretrain" else []
+    assert refusal(f"task={task}", *data, given) == f"{key}: without effect in task={task}; leave out"
+
+
+def test_what_has_no_meaning_in_pretraining_is_refused() -> None:
+    base = ("experiment=pretrain_imagenet", "backbone=resnet18")  # which sets model.fusion_channels
+    check_config(composed(*base, "model.backbone.weights=x.pth", "model.compile=true"))
+    settings = ("model.align_corners=true", "model.fusion_channels=64", "loss.sub4=1")
+    keys = "model.align_corners, model.fusion_channels, loss.sub4"
+    assert refusal(*base, *settings) == f"{keys}: without effect in task=pretrain; leave out"
+
+
+def test_what_is_said_of_the_training_goes_into_the_command_that_prepare_proposes() -> None:
+    check_config(composed("task=prepare", "data=camvid", "optimizer=sgd", "logger=wandb"))
+
+
+@pytest.mark.parametrize("task", ["evaluate", "predict", "benchmark"])
+def test_an_experiment_may_bring_settings_that_the_task_has_no_use_for(task: str) -> None:
+    check_config(composed("experiment=icnet_cityscapes", f"task={task}"))
+
+
+def test_settings_that_another_one_overrules_are_refused() -> None:
+    assert "without effect while trainer.val_check_interval=400" in refusal("trainer.check_val_every_n_epoch=2")
+    check_config(composed("trainer.check_val_every_n_epoch=2", "trainer.val_check_interval=null"))
+    check_config(composed("trainer.check_val_every_n_epoch=2", "trainer.val_check_interval=0.5"))
+    assert "leave model.backbone.weights out" in refusal("task.weights=a.ckpt", "model.backbone.weights=b.pth")
+
+
+@pytest.mark.parametrize(
+    "key", ["callbacks", "logger", "plugins", "default_root_dir", "use_distributed_sampler", "enable_checkpointing"]
+)
+@pytest.mark.parametrize("task", ["train", "evaluate"])
+def test_what_the_tasks_hand_to_the_trainer_is_refused_wherever_it_is_said(key: str, task: str) -> None:
+    assert f"trainer.{key} is set by the task" in refusal(f"task={task}", f"+trainer.{key}=false")
+    assert f"trainer.{key} is set by the task" in refusal(f"task={task}", **{f"trainer__{key}": None})
+
+
+@pytest.mark.parametrize("key", ["sync_batchnorm", "enable_model_summary", "enable_progress_bar"])
+def test_what_the_trainer_may_be_told_is_accepted(key: str) -> None:
+    check_config(composed(f"+trainer.{key}=false"))
+
+
+@pytest.mark.parametrize(
+    "group", ["model", "trainer", "data", "loss", "optimizer", "scheduler", "sweep", "task", "module"]
+)
+@pytest.mark.parametrize("value", [None, 5, "???"])
+def test_a_part_that_a_file_left_out_names_the_choices(group: str, value: object) -> None:
+    choices = sorted(path.stem for path in (conf_folder() / group).glob("*.yaml"))
+    assert refusal(**{group: value}) == f"{group} has no choice: give {group}={f' or {group}='.join(choices)}"
+
+
+def test_a_network_without_a_backbone_names_the_choices() -> None:
+    assert refusal(model__backbone=None).startswith(
+        "model.backbone has no choice: give backbone=resnet101 or backbone="
+    )
+
+
+def test_several_checkpoints_where_one_is_taken_are_named() -> None:
+    assert refusal("task=evaluate", "ckpt=[a,b]") == "ckpt is a list of 2: task=evaluate takes one checkpoint"

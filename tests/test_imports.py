@@ -26,7 +26,7 @@ LAYERS = (
     ("engines", "visualize"),
     ("predict",),
     ("training", "deploy", "report", "tracking"),
-    ("config", "schema", "sweep"),
+    ("config", "arguments", "targets", "sweep"),
     ("tasks",),
     ("cli",),
 )
@@ -52,7 +52,8 @@ FORBIDDEN = {
     "training": HEAVY - {"pytorch_lightning", "lightning"},
     "tracking": HEAVY - {"pytorch_lightning", "lightning", "omegaconf", "wandb"},
     "config": HEAVY - {"hydra", "omegaconf"},
-    "schema": HEAVY | {"torch"},
+    "arguments": HEAVY - {"hydra", "omegaconf"},
+    "targets": HEAVY - {"hydra"},
     "sweep": HEAVY - {"hydra", "omegaconf"},
     "tasks": {"albumentations"},
     "cli": {"wandb", "albumentations", "torch"},

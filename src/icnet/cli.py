@@ -5,56 +5,68 @@ from __future__ import annotations
 import errno
 import importlib
 import logging
+import os
 import re
 import sys
+import traceback
 from pathlib import Path
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException, InstantiationException
 from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
-from icnet.config import TASKS, conf_folder, suggest
-from icnet.errors import ICNetError, Interrupted
+from icnet.arguments import explain, quote, read_arguments, read_value
+from icnet.config import TASKS, conf_folder
+from icnet.errors import ConfigError, ICNetError, Interrupted
 from icnet.files import unwritable
 from icnet.processes import end_with_parent, follower_arguments, is_follower
+from icnet.targets import say_error
 from icnet.tasks.setup.resume import check_resumable, resumed_config
 
+# What settings and their files bring about: seen before a task runs, and while it runs
+_BEFORE = (HydraException, OmegaConfBaseException, YAMLError, ValueError, TypeError, AttributeError, LookupError, OSError,
+           RuntimeError)  # fmt: skip
+_WHILE = (InstantiationException, OmegaConfBaseException)
 _UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 def main() -> None:
     """Entry of `python run.py` and of `icnet`."""
     logging.raiseExceptions = False  # run.log on a full disk: what fails then is said in one line, below
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises what it would print
     end_with_parent()
     try:
+        sys.argv[1:] = read_arguments(sys.argv[1:])
         sys.argv += resume_arguments(sys.argv[1:])
         sys.argv += follower_arguments(sys.argv[1:])
+        hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name="config")(run)()
     except ICNetError as error:
         fail(error)
-    try:
-        hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name="config")(run)()
-    except SystemExit as stop:
-        if stop.code == 1:  # Hydra refused; our own errors carry their line
-            print_suggestions(sys.argv[1:])
-        raise
+    except _BEFORE as error:
+        if not isinstance(error, HydraException) and was_ours(error):
+            raise
+        for line in explain(error, sys.argv[1:]):
+            print(f"icnet: {line}", file=sys.stderr)
+        raise SystemExit(1) from None
 
 
-def print_suggestions(arguments: list[str]) -> None:
-    """After Hydra's own message: the nearest setting for each misspelt one of the command line."""
-    for line in suggest(arguments, conf_folder()):
-        print(f"icnet: {line}", file=sys.stderr)
+def was_ours(error: BaseException) -> bool:
+    """Whether our code was running, beside `main`: what Hydra raises without it is about settings or their files."""
+    _, *below = traceback.walk_tb(error.__traceback__)
+    return any(frame.f_globals["__name__"].startswith(("icnet.", "hydra_plugins.icnet")) for frame, _ in below)
 
 
 def resume_arguments(arguments: list[str]) -> list[str]:
-    """For task.resume=RUN_DIR: what makes Hydra go on in that folder and leave its configuration as it is.
-
-    A name with spaces comes in the quotes that Hydra's grammar wants, and goes on in them.
-    """
-    given = [a.partition("=")[2] for a in arguments if a.startswith("task.resume=")]
-    if not given or given[-1] in ("", "null"):
+    """For task.resume=RUN_DIR: what makes Hydra go on in that folder and leave its configuration as it is."""
+    given = [a for a in arguments if a.lstrip("+").startswith("task.resume=")]
+    folder = read_value(given[-1]) if given else None
+    if not folder:
         return []
-    check_resumable(Path(given[-1].strip("'\"")))
-    return [f"hydra.run.dir={given[-1]}", "hydra.output_subdir=null"]
+    check_resumable(Path(folder))
+    return [f"hydra.run.dir={quote(folder)}", "hydra.output_subdir=null"]
 
 
 def run(cfg: DictConfig) -> None:
@@ -71,6 +83,8 @@ def run(cfg: DictConfig) -> None:
         run_task(cfg)
     except ICNetError as error:
         fail(error)
+    except _WHILE as error:
+        fail(ConfigError(say_error(error)))
     except OSError as error:
         if error.errno not in _UNWRITABLE:
             raise

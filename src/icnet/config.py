@@ -1,26 +1,21 @@
-"""What a configuration may say: the keys that conf/ has, and for every node that builds something, what that takes."""
+"""What a configuration may say: the keys that conf/ has, and of those what the task makes use of."""
 
 from __future__ import annotations
 
-import difflib
-import inspect
 import os
-import types
-import typing
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from hydra import compose, initialize_config_dir
-from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
-from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from icnet.errors import ConfigError, ICNetError
 from icnet.files import make_folder
 from icnet.processes import is_follower
+from icnet.targets import check_value, say_error, say_unknown
 
 TASKS = {
     "train": "icnet.tasks.train:train",
@@ -31,15 +26,28 @@ TASKS = {
     "benchmark": "icnet.tasks.benchmark:benchmark",
 }
 _TRAINING = ("train", "pretrain")
+# The groups without which there is no configuration
+NEEDED = ("task", "model", "backbone", "module", "trainer", "data", "loss", "optimizer", "scheduler", "sweep")
 
-_HYDRA_KEYS = ("_target_", "_partial_", "_convert_", "_recursive_", "_args_")
-_SIMPLE = (int, float, bool, str, list, type(None))
+# What a task makes no use of: refused where the command line says it; experiments and recipes may bring it along.
+# prepare hands what is said of the training on, in the command that it proposes
+_OF_A_FIT = (
+    "loss", "optimizer", "scheduler", "module", "callbacks", "trainer.max_steps", "trainer.max_epochs",
+    "trainer.limit_train_batches", "trainer.limit_val_batches",
+)  # fmt: skip
+_UNUSED = {
+    "train": ("source", "data.split"),
+    "pretrain": ("source", "loss", "model.align_corners", "model.fusion_channels", "optimizer.new_layers_multiple"),
+    "evaluate": ("source", *_OF_A_FIT),
+    "predict": ("logger", "data.split", *_OF_A_FIT),
+    "prepare": ("source", "ckpt"),
+    "benchmark": ("source", "ckpt", "logger", "model", "backbone", *_OF_A_FIT),
+}
+# What the tasks hand to Lightning's Trainer themselves
+_SET = ("callbacks", "logger", "plugins", "default_root_dir", "use_distributed_sampler", "enable_checkpointing")
 
 # Folders of conf/ that are composed into other parts, or into all of them
 _INTO_OTHERS = ("backbone", "strategy", "experiment", "recipe")
-# Keys that the tasks use themselves before a node is built, and values that stand for something computed
-_OWN_KEYS = {"model.backbone": {"weights": str | None}}
-_OWN_VALUES = {"loss.class_weights": ("median_frequency", "log")}
 
 
 class Guard(Callback):
@@ -50,20 +58,20 @@ class Guard(Callback):
             check_config(config)
             if not config.task.get("resume") and not is_follower():
                 make_fresh(Path(config.hydra.run.dir))
-        except ICNetError as error:
-            raise SystemExit(f"icnet: {error}") from None
+        except (ICNetError, OmegaConfBaseException) as error:
+            raise SystemExit(f"icnet: {say_error(error)}") from None
 
 
 def check_config(config: DictConfig) -> None:
     """Name every unknown key and every value of a wrong kind in one ConfigError, with the nearest name that exists."""
-    try:
-        plain = OmegaConf.to_container(
-            OmegaConf.masked_copy(config, [str(k) for k in config if k != "hydra"]), resolve=False
-        )
-    except OmegaConfBaseException as error:
-        raise ConfigError(_first_line(error)) from error
-    root = cast("dict[str, Any]", plain)
-    task, data = root["task"]["name"], root["data"]
+    root = cast("dict[str, Any]", OmegaConf.to_container(config))
+    root.pop("hydra", None)
+    for group in NEEDED:
+        path = "model.backbone" if group == "backbone" else group
+        if not OmegaConf.is_dict(OmegaConf.select(config, path)):
+            choices = sorted(p.stem for p in (conf_folder() / group).glob("*.yaml"))
+            raise ConfigError(f"{path} has no choice: give {group}={f' or {group}='.join(choices)}")
+    task, data = root["task"].get("name"), root["data"]
     if task not in TASKS:
         raise ConfigError(f"task.name is {task!r}: choose a task with task={' or task='.join(TASKS)}")
     if task != "pretrain" and "layout" not in data:
@@ -72,7 +80,8 @@ def check_config(config: DictConfig) -> None:
         )
     if task == "prepare":
         _leave_classes_open(data)
-    faults = [*_check_keys(root, _known(task), ""), *_check_task(root)]
+    given = [str(o).partition("=")[0].lstrip("+~") for o in OmegaConf.select(config, "hydra.overrides.task") or ()]
+    faults = [*_check_keys(root, _known(task), ""), *_check_task(root), *_check_given(root, given)]
     if faults:
         raise ConfigError("; ".join(faults))
 
@@ -96,42 +105,30 @@ def make_fresh(folder: Path) -> None:
     make_folder(folder)
 
 
-def suggest(arguments: Sequence[str], folder: Path) -> Iterator[str]:
-    """For each `key=value` whose key the configuration in `folder` lacks: the nearest key it has.
-
-    Groups that are chosen (data=camvid) are composed first, so that their keys count too.
-    """
-    settings = [a for a in arguments if "=" in a and not a.startswith(("-", "hydra", "+", "~"))]
-    groups = [a for a in settings if (folder / a.partition("=")[0]).is_dir()]
-    with initialize_config_dir(str(folder), version_base="1.3"):
-        try:
-            config = compose("config", groups)
-        except HydraException:
-            return
-    known = list(_paths(OmegaConf.to_container(config, resolve=False), ""))
-    for key in (a.partition("=")[0] for a in settings if a not in groups):
-        if key not in known:
-            near = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
-            yield f"{key} is not a setting" + (
-                f": did you mean {near[0]}?" if near else "; run with --cfg job to see all of them"
-            )
-
-
-def _paths(node: Any, prefix: str) -> Iterator[str]:
-    """a, a.b, a.b.c, ... of nested dicts."""
-    for key, value in node.items():
-        yield prefix + key
-        if isinstance(value, Mapping):
-            yield from _paths(value, f"{prefix}{key}.")
+def read_saved(path: Path) -> DictConfig:
+    """The configuration that an earlier run left, checked like any other; what its icnet did not know yet is as in conf/."""
+    try:
+        saved = cast("DictConfig", OmegaConf.load(path))
+        if (task := OmegaConf.select(saved, "task.name")) in TASKS:
+            today = _at_first(task) | {"trainer": _read(conf_folder(), "trainer/default")}
+            saved = cast("DictConfig", OmegaConf.merge(today, saved))
+        check_config(saved)
+    except (ICNetError, OmegaConfBaseException, YAMLError) as error:
+        raise ConfigError(f"{path}: {say_error(error)}") from error
+    return saved
 
 
 def _known(task: str) -> dict[str, Any]:
     """The keys at the top of a configuration and, where nothing is built from them, below it, with the values they have at
     first. None: of any kind."""
-    conf = conf_folder()
-    root: dict[str, Any] = {p.name: None for p in conf.iterdir() if p.is_dir() and p.name not in _INTO_OTHERS}
-    files = {"task": f"task/{task}", "model": "model/icnet", "sweep": "sweep/default"}
-    return root | _read(conf, "config") | {group: _read(conf, name) for group, name in files.items()}
+    groups = [p.name for p in conf_folder().iterdir() if p.is_dir() and p.name not in _INTO_OTHERS]
+    return dict.fromkeys(groups) | _at_first(task)
+
+
+def _at_first(task: str) -> dict[str, Any]:
+    """What conf/ says of the settings that the tasks read themselves."""
+    conf, files = conf_folder(), {"task": f"task/{task}", "model": "model/icnet", "sweep": "sweep/default"}
+    return _read(conf, "config") | {group: _read(conf, name) for group, name in files.items()}
 
 
 def _read(conf: Path, name: str) -> dict[str, Any]:
@@ -147,11 +144,11 @@ def _check_keys(node: Mapping[str, Any], known: Mapping[str, Any], path: str) ->
     for key, value in node.items():
         where = f"{path}{key}"
         if key not in known:
-            yield _unknown(where, key, list(known))
+            yield say_unknown(where, key, list(known))
         elif isinstance(value, Mapping) and isinstance(known[key], Mapping):
             yield from _check_keys(value, known[key], f"{where}.")
         else:
-            yield from _check_value(value, _kind(known[key]), where)
+            yield from check_value(value, _kind(known[key]), where)
 
 
 def _kind(value: Any) -> Any:
@@ -161,94 +158,25 @@ def _kind(value: Any) -> Any:
 
 
 def _check_task(root: Mapping[str, Any]) -> Iterator[str]:
-    ckpt = root["ckpt"]
+    ckpt = root.get("ckpt")
     if root["task"]["name"] in _TRAINING and ckpt is not None:
         yield f"ckpt={ckpt} is for the tasks that use a trained network: training starts from it with task.weights={ckpt}"
+    if isinstance(ckpt, list):
+        yield f"ckpt is a list of {len(ckpt)}: task={root['task']['name']} takes one checkpoint"
+    for key in (key for key in _SET if key in root["trainer"]):
+        yield f"trainer.{key} is set by the task: leave it out (callbacks=, logger= and hydra.run.dir= choose theirs)"
 
 
-def _check_value(value: Any, hint: Any, where: str) -> Iterator[str]:
-    if isinstance(value, Mapping):
-        yield from _check_target(value, where) if "_target_" in value else _check_children(value, where)
-    elif value == "???":
-        yield f"{where} has no value: give {where}=..."
-    elif not _fits(value, hint, where):
-        kinds = [_name(o) for o in _options(hint)] + list(_OWN_VALUES.get(where, ()))
-        yield f"{where} is {value!r}: expected {' or '.join(kinds)}"
-    elif isinstance(value, list):
-        for number, item in enumerate(value):
-            yield from _check_value(item, Any, f"{where}[{number}]")
-
-
-def _check_children(node: Mapping[str, Any], where: str) -> Iterator[str]:
-    for key, value in node.items():
-        yield from _check_value(value, Any, f"{where}.{key}")
-
-
-def _check_target(node: Mapping[str, Any], where: str) -> Iterator[str]:
-    """Compare the keys of a node with the signature of what its `_target_` names."""
-    target = str(node["_target_"])
-    try:
-        signature, hints = _signature(target)
-    except Exception as error:  # whatever importing a user's target raises is named
-        yield f"{where}._target_ is {target}, which cannot be loaded ({_first_line(error)})"
-        return
-    own = _OWN_KEYS.get(where, {})
-    known = [n for n, p in signature.parameters.items() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)] + list(own)
-    takes_any = any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values())
-    for key, value in node.items():
-        if key in _HYDRA_KEYS:
-            continue
-        if key not in known and not takes_any:
-            yield _unknown(f"{where}.{key}", key, known)
-        else:
-            yield from _check_value(value, own.get(key, hints.get(key, Any)), f"{where}.{key}")
-
-
-def _signature(target: str) -> tuple[inspect.Signature, Mapping[str, Any]]:
-    thing = get_object(target)
-    function = thing.__init__ if inspect.isclass(thing) else thing
-    try:
-        hints = typing.get_type_hints(function)
-    except (NameError, TypeError):  # annotations for the type checker alone
-        hints = {}
-    return inspect.signature(thing), hints
-
-
-def _fits(value: Any, hint: Any, where: str) -> bool:
-    """Whether a value is of the annotated kind; what is not a plain kind is left to the constructor."""
-    if isinstance(value, str) and "${" in value:
-        return True
-    if isinstance(value, str) and where in _OWN_VALUES:
-        return value in _OWN_VALUES[where]
-    return _is_one_of(value, _options(hint))
-
-
-def _is_one_of(value: Any, options: tuple[Any, ...]) -> bool:
-    if any(option not in _SIMPLE for option in options):
-        return True
-    if isinstance(value, bool):
-        return bool in options
-    return type(value) in options or (isinstance(value, int) and float in options)
-
-
-def _options(hint: Any) -> tuple[Any, ...]:
-    """The members of a union, or the hint itself."""
-    is_union = isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union
-    return typing.get_args(hint) if is_union else (hint,)
-
-
-def _name(option: Any) -> str:
-    return "null" if option is type(None) else getattr(option, "__name__", str(option))
-
-
-def _unknown(where: str, key: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(known)}"
-    return f"{where} is not a setting: {hint}"
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error) or type(error).__name__).strip().splitlines()[0]
+def _check_given(root: Mapping[str, Any], given: Sequence[str]) -> Iterator[str]:
+    """given: the keys of the command line."""
+    task, every = root["task"]["name"], root["trainer"].get("val_check_interval")
+    unused = [k for k in given if any(k == part or k.startswith(f"{part}.") for part in _UNUSED[task])]
+    if unused:
+        yield f"{', '.join(unused)}: without effect in task={task}; leave out"
+    if "trainer.check_val_every_n_epoch" in given and type(every) is int:
+        yield f"trainer.check_val_every_n_epoch: without effect while trainer.val_check_interval={every}; set that to null"
+    if {"task.weights", "model.backbone.weights"} <= set(given):
+        yield "task.weights brings the backbone, too: leave model.backbone.weights out"
 
 
 def conf_folder() -> Path:

@@ -18,7 +18,7 @@ def touch(*paths: Path) -> None:
 
 
 def names(source: object) -> list[str]:
-    return [picture.name for picture in find_pictures(str(source))]
+    return [picture.name for picture in find_pictures(str(source)).pictures]
 
 
 @pytest.fixture
@@ -36,7 +36,15 @@ def test_an_image_goes_by_its_own_name(tree: Path) -> None:
 
 def test_a_folder_is_read_with_its_subfolders_but_not_what_is_hidden(tree: Path) -> None:
     assert names(tree) == ["aachen/a", "aachen/b", "ulm/c"]
-    assert find_pictures(str(tree))[0].file == tree / "aachen" / "a.png"
+    assert find_pictures(str(tree)).pictures[0].file == tree / "aachen" / "a.png"
+
+
+def test_what_a_folder_or_a_glob_holds_beside_images_is_told(tree: Path) -> None:
+    touch(tree / "aachen" / "h.gif")
+    assert find_pictures(str(tree)).others == ["aachen/h.gif", "notes.md", "ulm/e.mp4"]
+    assert find_pictures(str(tree / "*" / "*")).others == ["aachen/h.gif", "ulm/e.mp4"]
+    assert find_pictures(str(tree / "*" / "*.*g")).others == []
+    assert find_pictures(str(tree / "aachen" / "b.jpg")).others == []
 
 
 def test_a_folder_with_an_end_like_a_list_or_a_video_is_a_folder(tmp_path: Path) -> None:
@@ -86,7 +94,7 @@ def test_a_list_is_relative_to_its_folder_or_to_the_working_directory(
 ) -> None:
     monkeypatch.chdir(tree / "ulm")
     (tree / "some.txt").write_text("aachen/a.png\nc.PNG\n")
-    assert [p.file for p in find_pictures(str(tree / "some.txt"))] == [
+    assert [p.file for p in find_pictures(str(tree / "some.txt")).pictures] == [
         tree / "aachen" / "a.png",
         tree / "ulm" / "c.PNG",
     ]
@@ -110,7 +118,7 @@ def test_a_list_may_come_from_windows_with_gaps_comments_and_labels(tree: Path) 
 
 def test_a_file_of_a_list_that_is_missing_is_left_to_fail_by_itself(tree: Path) -> None:
     (tree / "some.txt").write_text("aachen/a.png\naachen/none at all.png\n")
-    found = find_pictures(str(tree / "some.txt"))
+    found = find_pictures(str(tree / "some.txt")).pictures
     assert [p.file for p in found] == [tree / "aachen" / "a.png", tree / "aachen" / "none at all.png"]
 
 

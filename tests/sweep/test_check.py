@@ -11,7 +11,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import OmegaConf
+from omegaconf import OmegaConf, open_dict
 from tests.sweep.made import sweep_config
 
 from icnet.config import check_config, conf_folder
@@ -47,7 +47,9 @@ def test_loss_weights_is_a_grid_around_the_authors_weights(tmp_path: Path, loade
     [
         ("loss.sub8=1", "job 1: Could not override 'loss.sub8'"),
         ("+loss.sub8=1", r"job 1: loss\.sub8 is not a setting: did you mean sub4\?"),
-        ("loss=casc", "job 1: .*Could not find 'loss/casc'"),
+        ("loss=casc", "job 1: .*Could not find 'loss/casc'.*cascade_equal cascade_ohem$"),
+        ("loss=null", "job 1: Config group override must be a string or a list"),
+        ("loss=???", "job 1: You must specify 'loss'"),
         ("loss.sub4=much", r"job 1: loss\.sub4 is 'much': expected float"),
     ],
 )
@@ -71,6 +73,32 @@ def test_a_sweep_file_without_m_is_refused(tmp_path: Path) -> None:
         SweepGuard().on_run_start(sweep_config(tmp_path, "sweep=loss_weights"))
     SweepGuard().on_run_start(sweep_config(tmp_path, "sweep=loss_weights", "sweep.name=x"))  # a job of it
     SweepGuard().on_run_start(sweep_config(tmp_path))
+
+
+def test_settings_of_a_sweep_without_m_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(
+        SystemExit, match=r"icnet: sweep\.jobs=2 is for a sweep, not for a single run: start it with -m"
+    ):
+        SweepGuard().on_run_start(sweep_config(tmp_path, "sweep.jobs=2"))
+    SweepGuard().on_run_start(sweep_config(tmp_path, "sweep.jobs=2", "sweep.name=x"))  # a job of it
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("name=${nothing}", r"icnet: Interpolation key 'nothing' not found"),
+        ("~sweep", r"icnet: Key 'sweep' is not in struct"),
+    ],
+)
+def test_a_sweep_that_omegaconf_refuses_is_one_line(
+    tmp_path: Path, loader: ConfigLoader, override: str, said: str
+) -> None:
+    config = sweep_config(tmp_path, override)
+    with open_dict(config):
+        config.hydra.sweep.dir = "${name}"
+    with pytest.raises(SystemExit, match=said) as caught:
+        SweepGuard().on_multirun_start(config)
+    assert "\n" not in str(caught.value)
 
 
 def test_misspelt_settings_of_the_sweep_are_named() -> None:

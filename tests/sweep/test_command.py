@@ -6,10 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from tests.sweep.made import made, sweep_config
 
-from icnet.sweep.command import build_command, build_environment, quote
+from icnet.sweep.command import build_command, build_environment
 from icnet.sweep.share import Shares, list_gpus
 
 
@@ -32,12 +31,6 @@ def test_an_interrupted_job_goes_on_with_nothing_but_its_folder(tmp_path: Path) 
     command = build_command(made(3, "loss.sub4=0.08", folder="/x/3"), "resume", sweep_config(tmp_path))
     assert command[-1] == "task.resume=/x/3"
     assert "loss.sub4=0.08" not in command
-
-
-@pytest.mark.parametrize("value", ["/plain/path_1.x", "with space", "a=b,c", "it's", "back\\", "q\\'", "ä{}[]()"])
-def test_a_quoted_value_reads_back_as_it_was(value: str) -> None:
-    (override,) = OverridesParser.create().parse_overrides([f"key={quote(value)}"])
-    assert override.value() == value
 
 
 def test_a_job_inherits_no_rank_of_another_run() -> None:

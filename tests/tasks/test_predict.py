@@ -173,6 +173,18 @@ def test_what_fails_is_listed_with_its_reason_and_the_rest_is_written(
         assert line in caplog.text
 
 
+def test_what_is_no_image_is_counted_and_named(predict: Run, frames: Path, caplog: pytest.LogCaptureFixture) -> None:
+    names = ["a.gif", "b.gif", "c.gif", "clip.mp4", "d.gif", "e.gif", "notes.txt"]
+    for name in names:
+        (frames / name).touch()
+    with caplog.at_level(logging.INFO, logger="icnet"):
+        folder = predict(frames)
+    assert results_of(folder)["protocol"]["skipped"] == names
+    said = "7 files (a.gif, b.gif, c.gif, clip.mp4, d.gif, ...); a video is read by its own path"
+    assert caplog.text.count(said) == 1
+    assert results_of(predict(frames / "*" / "*.png", folder="glob"))["protocol"]["skipped"] == []
+
+
 def test_a_source_in_which_everything_fails_still_ends_with_the_list(predict: Run, tmp_path: Path) -> None:
     (tmp_path / "a.png").touch()
     with pytest.raises(DataError, match="1 of 1 images failed"):

@@ -11,7 +11,9 @@ import torch
 from tests.conftest import TINY, Run
 
 from icnet.data.images import write_image
-from icnet.errors import DataError
+from icnet.errors import DataError, WeightsError
+from icnet.model.classifier import BackboneClassifier
+from icnet.model.trunks.resnet import resnet18
 from icnet.weights.checkpoint import load_checkpoint
 
 PRETRAIN = (
@@ -49,3 +51,24 @@ def test_a_cascade_starts_from_a_pretrained_trunk(run_icnet: Run, pictures: Path
 def test_folders_that_are_not_there_are_named(run_icnet: Run, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="holds no folders of pictures"):
         run_icnet(*PRETRAIN, tiny=False, root=tmp_path)
+
+
+def test_pretraining_starts_from_a_file_and_compiles(
+    run_icnet: Run, pictures: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    compiled: list[str] = []
+    monkeypatch.setattr(BackboneClassifier, "compile", lambda self: compiled.append(type(self).__name__))
+    torch.manual_seed(5)
+    other = BackboneClassifier(resnet18(width=0.125), 7)  # whose classifier does not fit
+    torch.save(other.state_dict(), tmp_path / "trunk.pth")
+    settings = (*PRETRAIN, "optimizer.lr=0", "model.compile=true", f"model.backbone.weights={tmp_path / 'trunk.pth'}")
+    folder = run_icnet(*settings, tiny=False, root=pictures)
+    trained = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+    key = "backbone.conv4.1.conv2.conv.weight"
+    assert torch.equal(trained[f"net.{key}"], other.state_dict()[key])
+    assert compiled == ["BackboneClassifier"]
+
+
+def test_a_file_of_weights_that_is_not_there_is_named(run_icnet: Run, pictures: Path) -> None:
+    with pytest.raises(WeightsError, match=r"there is no file nowhere/trunk\.pth"):
+        run_icnet(*PRETRAIN, "model.backbone.weights=nowhere/trunk.pth", tiny=False, root=pictures)

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 import torch
 from omegaconf import OmegaConf
-from tests.conftest import Run, compose_run
+from tests.conftest import TINY, Run, compose_run
 from tests.kill_and_resume import repeatable_rows
 
+from icnet.cli import run_task
 from icnet.errors import ConfigError
 from icnet.tasks.setup.resume import resumed_config
 from icnet.training.checkpoint import Checkpoints
@@ -137,6 +138,76 @@ def test_a_finished_run_has_nothing_to_resume_unless_it_shall_be_longer(earlier_
     (earlier_run / "results.json").write_text("{}")
     assert resume(earlier_run) is None
     assert resume(earlier_run, "trainer.max_steps=99").trainer.max_steps == 99
+
+
+def change(folder: Path, key: str, value: object = None, *, delete: bool = False) -> Path:
+    """Edit the saved configuration by hand."""
+    path = folder / ".hydra" / "config.yaml"
+    saved = OmegaConf.load(path)
+    if delete:
+        node, _, name = key.rpartition(".")
+        OmegaConf.select(saved, node).pop(name) if node else saved.pop(key)
+    else:
+        OmegaConf.update(saved, key, value, force_add=True)
+    OmegaConf.save(saved, path)
+    return path
+
+
+def test_a_misspelt_setting_in_the_saved_configuration_is_named_with_its_file(earlier_run: Path) -> None:
+    path = change(earlier_run, "optimizer.weight_decai", 0.1)
+    with pytest.raises(ConfigError) as caught:
+        resume(earlier_run)
+    assert str(caught.value) == f"{path}: optimizer.weight_decai is not a setting: did you mean weight_decay?"
+
+
+def test_a_value_of_another_kind_in_the_saved_configuration_is_named_with_its_file(earlier_run: Path) -> None:
+    path = change(earlier_run, "task.save_every_steps", "many")
+    change(earlier_run, "data.batch_size", "many")
+    with pytest.raises(ConfigError, match=rf"{path}: data\.batch_size is 'many': expected int"):
+        resume(earlier_run)
+
+
+def test_a_saved_configuration_that_is_no_yaml_is_named_with_the_line(earlier_run: Path) -> None:
+    path = earlier_run / ".hydra" / "config.yaml"
+    path.write_text("seed: 0\n name: x\n")
+    with pytest.raises(ConfigError, match=rf"{path}: {path}, line 2: mapping values are not allowed"):
+        resume(earlier_run)
+    path.write_text("seed: 0\n")
+    with pytest.raises(ConfigError, match=f"{path}: task has no choice"):
+        resume(earlier_run)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("task.save_every_minutes", None),
+        ("model.compile", False),
+        ("trainer.precision", "auto"),
+        ("seed", 0),
+        ("source", None),
+        ("sweep", {"jobs": 1, "name": None}),
+    ],
+)
+def test_a_setting_that_an_older_icnet_did_not_write_has_todays_default(
+    earlier_run: Path, key: str, value: object
+) -> None:
+    change(earlier_run, key, delete=True)
+    config = resume(earlier_run)
+    assert OmegaConf.select(config, key, default="not there") == value
+    assert (config.optimizer.lr, config.data.name) == (0.123, "camvid")
+
+
+def test_a_run_of_an_older_icnet_goes_on_to_its_end(run_icnet: Run, streets: Path) -> None:
+    folder = run_icnet("trainer.max_steps=1")
+    (folder / ".hydra").mkdir()
+    settings = [*TINY, "data.prepare=null", f"data.root={streets}", "trainer.max_steps=1"]
+    OmegaConf.save(compose_run(settings, folder), folder / ".hydra" / "config.yaml")
+    for key in ("task.save_every_minutes", "trainer.check_val_every_n_epoch", "callbacks"):
+        change(folder, key, delete=True)
+    config = resume(folder, "trainer.max_steps=2")
+    assert config is not None
+    run_task(config)
+    assert max(read_rows(folder / "metrics.csv")) == 2
 
 
 def test_a_folder_without_a_run_is_named(tmp_path: Path) -> None:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig, OmegaConf
+from tests.conftest import compose_run
 
 from icnet.data.workers import Board
 from icnet.errors import ConfigError, ICNetError
 from icnet.tasks.setup.device import choose_precision
-from icnet.tasks.setup.trainer import fit
+from icnet.tasks.setup.trainer import build_callbacks, build_evaluator, build_trainer, fit
 
 CFG: Any = SimpleNamespace(task=SimpleNamespace(resume=None))
 FRAMES = SimpleNamespace(board=Board([]))
@@ -70,3 +73,55 @@ def test_auto_takes_bf16_only_where_the_cpu_computes_in_it(
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: computes_bf16)
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
     assert choose_precision(trainer("auto")) == precision
+
+
+def trainer_of(folder: Path, *overrides: str) -> pl.Trainer:
+    return build_trainer(compose_run(["trainer.accelerator=cpu", *overrides], folder), folder, "val/miou")
+
+
+def names_of(callbacks: list[pl.Callback]) -> list[str]:
+    return [type(callback).__name__ for callback in callbacks]
+
+
+def test_what_the_user_tells_the_trainer_is_obeyed(tmp_path: Path) -> None:
+    plain = trainer_of(tmp_path)
+    assert plain._accelerator_connector._layer_sync is None
+    assert type(plain.progress_bar_callback).__name__ == "ProgressBar"
+    assert "RichModelSummary" not in names_of(plain.callbacks)
+
+    told = trainer_of(
+        tmp_path,
+        "+trainer.sync_batchnorm=true",
+        "+trainer.enable_progress_bar=false",
+        "+trainer.enable_model_summary=true",
+    )
+    assert told._accelerator_connector._layer_sync is not None
+    assert told.progress_bar_callback is None
+    assert "RichModelSummary" in names_of(told.callbacks)
+
+
+def test_an_evaluation_may_go_without_a_bar_too(tmp_path: Path) -> None:
+    config = compose_run(["task=evaluate", "trainer.accelerator=cpu", "+trainer.enable_progress_bar=false"], tmp_path)
+    assert build_evaluator(config, tmp_path).progress_bar_callback is None
+
+
+def test_without_callbacks_our_own_ones_alone_remain(tmp_path: Path) -> None:
+    own = ["ImagesPerSecond", "ValidateAtTheEnd", "MetricsFile", "Checkpoints", "Examples", "SaveOnSignal"]
+    config = compose_run(["callbacks=[]"], tmp_path)
+    assert names_of(build_callbacks(config, tmp_path, "val/miou")) == own
+    config = compose_run(["callbacks.progress=null"], tmp_path)
+    assert names_of(build_callbacks(config, tmp_path, "val/miou")) == ["StopOnNonFiniteLoss", *own]
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("trainer.devices=0", r"trainer: `Trainer\(devices=0\)` value is not a valid input"),
+        ("+trainer.profiler=nope", "trainer: .*profiler"),
+        ("trainer.val_check_interval=0", r"trainer\.val_check_interval is 0: give a number of steps"),
+        ("trainer.max_steps=-1", "the run has no end"),
+    ],
+)
+def test_what_the_trainer_cannot_be_is_named(tmp_path: Path, override: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        trainer_of(tmp_path, override)

@@ -28,6 +28,13 @@ class Picture(NamedTuple):
     name: str
 
 
+class Found(NamedTuple):
+    """What a source names: its images, and the files of its folders that are none, relative to the source."""
+
+    pictures: list[Picture]
+    others: list[str]
+
+
 def is_video(source: str) -> bool:
     """By the name of a single file."""
     path = Path(source).expanduser()
@@ -35,7 +42,7 @@ def is_video(source: str) -> bool:
     return is_single and path.suffix.lower() in VIDEO_SUFFIXES
 
 
-def find_pictures(source: str) -> list[Picture]:
+def find_pictures(source: str) -> Found:
     """The images of a source, each with a name of its own. What exists under that very name is never taken for a glob.
 
     A folder is read with its subfolders; hidden ones are left out, and so are the folders of runs, which hold results.
@@ -51,20 +58,21 @@ def find_pictures(source: str) -> list[Picture]:
         base, files = _split_glob(path)
     else:
         raise DataError(f"there is no source {path}: give source=IMAGE, DIR, GLOB, LIST.txt or VIDEO")
-    if not files:
+    images = files if path.is_file() else [file for file in files if is_image(file)]
+    if not images:
         raise DataError(
             f"source={source} names no images: give images ({' '.join(IMAGE_SUFFIXES)}), a video by its own path, "
             "or another folder, glob or list (hidden folders and those of runs are left out)"
         )
-    return _name(files, base)
+    return Found(_name(images, base), sorted(os.path.relpath(file, base) for file in {*files} - {*images}))
 
 
 def _walk(folder: Path) -> Iterator[Path]:
-    """The images below a folder. Links to folders are followed, unless they lead back to where they came from."""
+    """The files below a folder. Links to folders are followed, unless they lead back to where they came from."""
     for place, below, names in os.walk(folder, onerror=_refuse, followlinks=True):
         here = Path(place)
         below[:] = sorted(n for n in below if not n.startswith(".") and not _is_run(here / n) and not _is_loop(here, n))
-        yield from (here / name for name in sorted(names) if is_image(Path(name)))
+        yield from (here / name for name in sorted(names) if not name.startswith("."))
 
 
 def _refuse(error: OSError) -> None:
@@ -99,13 +107,13 @@ def _check_suffix(path: Path) -> Path:
 
 
 def _split_glob(pattern: Path) -> tuple[Path, list[Path]]:
-    """The folder before the first wildcard, and the images that match; a folder that matches is read as one."""
+    """The folder before the first wildcard, and the files that match; a folder that matches is read as one."""
     base = Path(*takewhile(lambda part: not glob.has_magic(part), pattern.parts))
     files: list[Path] = []
     for match in sorted(map(Path, glob.iglob(str(pattern), recursive=True))):
         between = (base / part for part in _steps(match.relative_to(base)))
         if not any(_is_run(folder) for folder in between):
-            files += _walk(match) if match.is_dir() else [match] if is_image(match) else []
+            files += _walk(match) if match.is_dir() else [match]
     return base, files
 
 

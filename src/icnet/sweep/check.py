@@ -14,7 +14,8 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep, Override
 from hydra.errors import HydraException
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from icnet.config import check_config
 from icnet.errors import ConfigError, ICNetError
@@ -24,6 +25,7 @@ from icnet.sweep.ledger import FILE, Ledger, check_same, read_ledger
 from icnet.sweep.plan import check_folder
 from icnet.sweep.study import is_study, prepare_study
 from icnet.sweep.summary import say_counts
+from icnet.targets import say_error
 
 log = logging.getLogger(__name__)
 
@@ -35,15 +37,19 @@ class SweepGuard(Callback):
     """Hydra's callback before and after a sweep: refuses what cannot be right; a failed job gives status 1 at the end."""
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
-        if config.hydra.sweeper.get("params") and config.sweep.name is None:
+        if OmegaConf.select(config, "sweep.name") is not None:
+            return  # a job of a sweep
+        if config.hydra.sweeper.get("params"):
             choice = config.hydra.runtime.choices.get("sweep")
             raise SystemExit(f"icnet: sweep={choice} is a sweep, not a single run: start it with -m")
+        if (jobs := OmegaConf.select(config, "sweep.jobs", default=1)) != 1:
+            raise SystemExit(f"icnet: sweep.jobs={jobs} is for a sweep, not for a single run: start it with -m")
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         try:
             prepare_sweep(config)
-        except ICNetError as error:
-            raise SystemExit(f"icnet: {error}") from None
+        except (ICNetError, HydraException, OmegaConfBaseException) as error:
+            raise SystemExit(f"icnet: {say_error(error)}") from None
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         from icnet.sweep.page import write_page  # draws: every other command does without
@@ -106,10 +112,8 @@ def check_jobs(config: DictConfig, jobs: Sequence[Sequence[str]], loader: Config
         try:
             job = loader.load_sweep_config(config, list(overrides))
             check_config(job)
-        except HydraException as error:
-            raise ConfigError(f"job {number}: {' '.join(str(error).split())}") from error
-        except ConfigError as error:
-            raise ConfigError(f"job {number}: {error}") from error
+        except (HydraException, ConfigError, ValueError) as error:  # the last: a group that is null
+            raise ConfigError(f"job {number}: {say_error(error)}") from error
 
 
 def _first(override: Override) -> str:

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from omegaconf import DictConfig
 
+from icnet.arguments import quote
 from icnet.sweep.ledger import Job
 from icnet.sweep.plan import Step
 
 # What Lightning, torchrun and SLURM leave in a process that trains with several others: the job is none of them
 _RANK_VARIABLES = ("LOCAL_RANK", "NODE_RANK", "GROUP_RANK", "RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 _OF_THE_SWEEP = ("hydra.sweep", "hydra.run.dir", "hydra.mode", "hydra.launcher", "hydra/launcher", "hydra/sweeper")
-_PLAIN = re.compile(r"[\w./+-]+", re.ASCII)
 
 
 def door() -> list[str]:
@@ -46,20 +45,11 @@ def sweep_name(config: DictConfig) -> str:
     return str(config.sweep.name or "/".join(Path(config.hydra.sweep.dir).resolve().parts[-2:]))
 
 
-def quote(value: str) -> str:
-    """A value as Hydra's grammar reads it."""
-    if _PLAIN.fullmatch(value):
-        return value
-    escaped = re.sub(r"(\\*)'", r"\1\1\\'", value)
-    return "'" + re.sub(r"(\\+)$", r"\1\1", escaped) + "'"
-
-
 def build_environment(
     inherited: Mapping[str, str], *, threads: int | None, gpus: Sequence[str] | None
 ) -> dict[str, str]:
     """The variables of a job. threads, gpus: its share of the machine; None leaves that as it is."""
     environment = {name: value for name, value in inherited.items() if name not in _RANK_VARIABLES}
-    environment["HYDRA_FULL_ERROR"] = "1"  # its last line is the error
     environment["PYTHONUNBUFFERED"] = "1"
     if threads is not None:
         environment.setdefault("OMP_NUM_THREADS", str(threads))

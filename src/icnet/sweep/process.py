@@ -16,7 +16,6 @@ from icnet.sweep.ledger import Job, State, read_metrics
 LOGS = "logs"  # folder of the sweep: what the jobs print, as NUMBER.out and NUMBER.err
 _SUPERVISOR = Path(__file__).with_name("supervise.py")
 _INTERRUPTED = (128 + signal.SIGINT, 128 + signal.SIGTERM)
-_HINT = "Set the environment variable HYDRA_FULL_ERROR"  # Hydra's last line says nothing about the error
 
 
 class JobProcess:
@@ -88,8 +87,7 @@ def outcome(job: Job, code: int, said: str, *, stopping: bool) -> tuple[State, s
 def last_line(text: str) -> str:
     """The last line that says something; of a line that was drawn over itself, what stayed."""
     lines = [line.rsplit("\r", 1)[-1].strip() for line in text.replace("\r\n", "\n").split("\n")]
-    lines = [line for line in lines if line and not line.startswith(_HINT)]
-    return lines[-1] if lines else ""
+    return next((line for line in reversed(lines) if line), "")
 
 
 def _signal_name(number: int) -> str:

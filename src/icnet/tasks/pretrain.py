@@ -13,7 +13,7 @@ from icnet.model.work import count_macs, count_parameters
 from icnet.report.results import describe_machine, write_results
 from icnet.tasks.setup.build import build, run_folder
 from icnet.tasks.setup.loggers import finish_tracking
-from icnet.tasks.setup.network import build_trunk
+from icnet.tasks.setup.network import build_trunk, start_trunk
 from icnet.tasks.setup.trainer import build_trainer, fit, start
 from icnet.training.pretrain import ClassificationModule, ImageNetDataModule
 from icnet.weights.download import sha256
@@ -30,6 +30,9 @@ def pretrain(cfg: DictConfig) -> None:
     data: ImageNetDataModule = build(cfg.data)
     data.setup()
     net = BackboneClassifier(build_trunk(cfg), data.num_classes)
+    start_trunk(cfg, net, net.backbone)
+    if cfg.model.compile:
+        net.compile()
     module: ClassificationModule = build(
         cfg.module,
         net=net,

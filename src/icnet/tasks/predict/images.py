@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 Before = TypeVar("Before")
 After = TypeVar("After")
 _MOST_WORKERS = 8
+_NAMED = 5  # of the files that are skipped
 
 
 class Frame(NamedTuple):
@@ -47,10 +48,15 @@ class Failure(NamedTuple):
 
 def predict_images(cfg: DictConfig, engine: Engine, folder: Path) -> Outcome:
     """Write the label maps of all images of the source into `folder`; those that fail are named and left out."""
-    pictures = find_pictures(cfg.source)
+    pictures, others = find_pictures(cfg.source)
     writer = build_writer(cfg, engine, folder, pictures)
     log.info("%d images of %s", len(pictures), cfg.source)
-    outcome, predictor = Outcome("images"), Predictor(engine)
+    if others:
+        named = ", ".join(others[:_NAMED]) + (", ..." if len(others) > _NAMED else "")
+        log.warning(
+            "Not read, for they are no images: %d files (%s); a video is read by its own path", len(others), named
+        )
+    outcome, predictor = Outcome("images", skipped=others), Predictor(engine)
     written: dict[str, tuple[int, int]] = {}
 
     def label(frame: Frame) -> Labelled:

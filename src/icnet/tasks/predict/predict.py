@@ -76,6 +76,7 @@ def describe_protocol(cfg: DictConfig, trained: Trained, outcome: Outcome) -> di
     return {
         "source": str(cfg.source),
         "failed": outcome.failures,
+        "skipped": outcome.skipped,
         "written": describe_outputs(cfg),
         "image_sizes": [list(size) for size in sorted(set(outcome.sizes))],
         **describe_trained(trained),

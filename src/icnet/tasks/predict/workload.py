@@ -26,6 +26,7 @@ class Outcome:
 
     unit: images or frames. sizes: (height, width) of each that was predicted. network_s: seconds of each in the network.
     seconds: of all together, from reading the first to having written the last. failures: a line for each that failed.
+    skipped: files in the source's folders that are no images.
     """
 
     unit: str
@@ -33,6 +34,7 @@ class Outcome:
     network_s: list[float] = field(default_factory=list)
     seconds: float = 0.0
     failures: list[str] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
 
     @property
     def images(self) -> int:

@@ -25,7 +25,6 @@ from icnet.files import writing
 from icnet.report.check import say_reading, write_check
 from icnet.report.results import describe_machine, write_results
 from icnet.signals import interruptible
-from icnet.sweep.command import quote
 from icnet.tasks.prepare.convert import convert_camvid, draw_labels, write_lists, write_packs
 from icnet.tasks.prepare.propose import (
     check_name,
@@ -82,7 +81,7 @@ def check_settings(cfg: DictConfig) -> None:
         check_name(task.save_as)
     if task.lists and data.layout._target_.endswith(ListLayout.__name__):
         raise ConfigError("task.lists=true: these data are read from lists already")
-    if task.lists and choice_of("data/classes") is None:
+    if task.lists and choice_of("data/classes") in (None, "none"):
         raise ConfigError(
             "task.lists=true needs named classes: choose data/classes=NAME (task.save_as writes a proposal)"
         )
@@ -163,7 +162,7 @@ def propose(facts: Facts, root: Path) -> ClassTable | None:
 
 def write_requested(cfg: DictConfig, layout: Layout, summary: Summary, files: Mapping[Path, str]) -> Iterator[str]:
     """Write the proposal, lists and packs that were asked for, and say how to go on."""
-    root = f"data.root={quote(cfg.data.root)}"
+    root = f"data.root={cfg.data.root}"
     if cfg.task.lists:
         yield from write_lists(layout.root, *build(cfg.data).find_samples())
         command = training_command("data=list", root, f"data/classes={choice_of('data/classes')}")

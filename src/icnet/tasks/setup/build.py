@@ -12,6 +12,9 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from icnet.errors import ConfigError, ICNetError
+from icnet.targets import say_error
+
+_OF_VALUES = (TypeError, ValueError)
 
 
 def run_folder() -> Path:
@@ -29,14 +32,14 @@ def build(node: DictConfig, **objects: Any) -> Any:
             return instantiate(node, _convert_="all", _partial_=True)(**objects)
         return instantiate(node, _convert_="all")
     except OmegaConfBaseException as error:
-        raise ConfigError(str(error).splitlines()[0]) from error
+        raise ConfigError(say_error(error)) from error
     except InstantiationException as error:
         if isinstance(error.__cause__, ICNetError):
             raise error.__cause__ from None
-        if isinstance(error.__cause__, (TypeError, ValueError)):
+        if isinstance(error.__cause__, _OF_VALUES):
             raise ConfigError(f"{_place(node)}: {error.__cause__}") from error
         raise
-    except (TypeError, ValueError) as error:
+    except _OF_VALUES as error:
         raise ConfigError(f"{_place(node)}: {error}") from error
 
 

@@ -9,11 +9,12 @@ from typing import NamedTuple
 
 import torch
 from omegaconf import DictConfig, OmegaConf
+from torch import nn
 
 from icnet.errors import ConfigError, WeightsError
 from icnet.model.icnet import ICNet
 from icnet.model.preprocess import Normalize
-from icnet.model.trunk import TrunkSpec
+from icnet.model.trunk import Trunk, TrunkSpec
 from icnet.tasks.setup.build import build
 from icnet.training.datamodule import SegmentationDataModule
 from icnet.weights.checkpoint import Source, read_source
@@ -93,11 +94,16 @@ def _load(cfg: DictConfig, net: ICNet, weights: Weights | None, class_names: Seq
         loaded = load_weights(net, weights, class_names)
         log.info("Weights from %s; %s", cfg.task.weights, _say(loaded))
         return loaded
+    return start_trunk(cfg, net, net.backbone)
+
+
+def start_trunk(cfg: DictConfig, net: nn.Module, trunk: Trunk) -> Loaded:
+    """Load model.backbone.weights, if there are any, into the trunk of a network."""
     if not cfg.model.backbone.weights:
         return Loaded()
     try:
-        source = choose_trunk_weights(cfg.model.backbone.weights, net.backbone.spec())
-        loaded = load_trunk(net, net.backbone, read_weights(source))
+        source = choose_trunk_weights(cfg.model.backbone.weights, trunk.spec())
+        loaded = load_trunk(net, trunk, read_weights(source))
     except WeightsError as error:
         raise WeightsError(f"{error}; model.backbone.weights=null starts from scratch") from error
     log.info("Backbone from %s", source)

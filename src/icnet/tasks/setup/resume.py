@@ -7,6 +7,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
+from icnet.config import read_saved
 from icnet.errors import ConfigError
 
 # What may be given anew; anything else would make it another run
@@ -21,8 +22,7 @@ def resumed_config(cfg: DictConfig, overrides: Sequence[str]) -> DictConfig | No
     overrides: the command line's settings.
     """
     folder = Path(cfg.task.resume)
-    saved = OmegaConf.load(check_resumable(folder))
-    assert isinstance(saved, DictConfig)
+    saved = read_saved(check_resumable(folder))
     given = [o for o in overrides if _key(o) != "task.resume" and o not in _earlier(folder)]
     keys = [_key(o) for o in given if not _is_as_before(o, cfg, saved, folder)]
     refused = [key for key in keys if key not in ANEW]

@@ -36,31 +36,43 @@ _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 
 def build_trainer(cfg: DictConfig, folder: Path, monitor: str) -> pl.Trainer:
     """Lightning's Trainer with our checkpoints, callbacks and loggers; `monitor` decides which checkpoint is best."""
-    checkpoints = Checkpoints(folder / "checkpoints", monitor, cfg.task.save_every_steps, cfg.task.save_every_minutes)
-    callbacks = [build(c) for c in cfg.callbacks.values()]  # in this order: a row is written before its checkpoint is
-    callbacks += [ImagesPerSecond(), ValidateAtTheEnd(), MetricsFile(folder / "metrics.csv")]
-    callbacks += [checkpoints, Examples(), SaveOnSignal(checkpoints)]
-    if (cfg.trainer.max_steps or -1) < 0 and (cfg.trainer.max_epochs or -1) < 0:
+    steps, epochs, every = cfg.trainer.max_steps, cfg.trainer.max_epochs, cfg.trainer.val_check_interval
+    if (steps or -1) < 0 and (epochs or -1) < 0:
         raise ConfigError("the run has no end: give trainer.max_steps or trainer.max_epochs")
-    counts_steps = isinstance(cfg.trainer.val_check_interval, int)
+    if every is not None and every <= 0:
+        raise ConfigError(f"trainer.val_check_interval is {every}: give a number of steps, or a share of an epoch")
     check_recipe(cfg)
+    callbacks = build_callbacks(cfg, folder, monitor)
+    synchronised = cfg.trainer.accelerator != "cpu" and torch.cuda.is_available()  # on one device it stays plain
     return _build_trainer(
         cfg,
         callbacks=callbacks,
         logger=build_loggers(cfg, folder),
         plugins=[AtomicCheckpointIO()],
         default_root_dir=str(folder),
-        sync_batchnorm=cfg.trainer.accelerator != "cpu" and torch.cuda.is_available(),  # on one device it stays plain
+        sync_batchnorm=cfg.trainer.get("sync_batchnorm", synchronised),
         precision=choose_precision(cfg.trainer),
-        check_val_every_n_epoch=None if counts_steps else cfg.trainer.check_val_every_n_epoch,
+        check_val_every_n_epoch=None if isinstance(every, int) else cfg.trainer.check_val_every_n_epoch,
+        enable_progress_bar=any(isinstance(callback, pl.callbacks.ProgressBar) for callback in callbacks),
+        enable_model_summary=cfg.trainer.get("enable_model_summary", False),
     )
+
+
+def build_callbacks(cfg: DictConfig, folder: Path, monitor: str) -> list[pl.Callback]:
+    """Those of the configuration, then our own, in this order: a row is written before its checkpoint is."""
+    chosen = [build(node) for node in (cfg.get("callbacks") or {}).values() if node]
+    shown = cfg.trainer.get("enable_progress_bar", True)
+    chosen = [callback for callback in chosen if shown or not isinstance(callback, pl.callbacks.ProgressBar)]
+    checkpoints = Checkpoints(folder / "checkpoints", monitor, cfg.task.save_every_steps, cfg.task.save_every_minutes)
+    own = [ImagesPerSecond(), ValidateAtTheEnd(), MetricsFile(folder / "metrics.csv"), checkpoints, Examples()]
+    return [*chosen, *own, SaveOnSignal(checkpoints)]
 
 
 def build_evaluator(cfg: DictConfig, folder: Path) -> pl.Trainer:
     """Lightning's Trainer for one pass over frames; engines bring their own precision."""
     return _build_trainer(
         cfg,
-        callbacks=[ProgressBar()],
+        callbacks=[ProgressBar()] if cfg.trainer.get("enable_progress_bar", True) else [],
         logger=build_loggers(cfg, folder),
         default_root_dir=str(folder),
         precision="32-true",
@@ -71,10 +83,8 @@ def _build_trainer(cfg: DictConfig, **settings: Any) -> pl.Trainer:
     try:
         trainer: pl.Trainer = build(
             cfg.trainer,
-            use_distributed_sampler=False,
-            enable_model_summary=False,
-            enable_checkpointing=False,
-            **settings,
+            **{"enable_model_summary": False, "use_distributed_sampler": False, "enable_checkpointing": False}
+            | settings,
         )
     except MisconfigurationException as error:  # devices that are not there, and what Lightning refuses to combine
         raise ConfigError(f"trainer: {' '.join(str(error).split())}") from error
