@@ -14,9 +14,9 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from icnet.config import TASKS, conf_folder, suggest
-from icnet.errors import ICNetError, Interrupted
+from icnet.errors import ICNetError
 from icnet.files import unwritable
-from icnet.processes import end_with_parent, follower_arguments, is_follower
+from icnet.processes import end_with_parent, follower_arguments
 from icnet.tasks.setup.resume import check_resumable, resumed_config
 
 _UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
@@ -75,10 +75,6 @@ def run(cfg: DictConfig) -> None:
         if error.errno not in _UNWRITABLE:
             raise
         fail(unwritable(error.filename or "a file of the run", error))
-    except Interrupted as stop:
-        if not is_follower():
-            print(f"icnet: {stop}", file=sys.stderr)
-        raise SystemExit(stop.status) from None
 
 
 def run_task(cfg: DictConfig) -> None:

@@ -7,16 +7,20 @@ import multiprocessing
 import os
 import re
 import signal
+import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import TracebackType
 
 import cv2
 import torch
 from torch.utils.data import get_worker_info
 
 from icnet.errors import DataError
+from icnet.signals import SIGNALS
 
 _MOST = 256  # workers of a loader that a board has room for
 _DEATH = re.compile(r"DataLoader worker \(pid(?:\(s\))? ([\d, ]+)\) (?:exited unexpectedly|is killed by signal)")
@@ -26,7 +30,31 @@ def init_worker(worker: int) -> None:
     """Loader workers are the parallelism: OpenCV and torch keep to one thread in each."""
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
+    heed_parent_alone()
     gc.freeze()  # the collector would touch every object of the parent, and so copy the pages they share
+
+
+def heed_parent_alone() -> None:
+    """Ctrl-C, `timeout` and SLURM signal every process of a run: a worker ends when its parent tells it to.
+
+    The parent may still need it, to finish a step. And the parent says what happened: where that leaves in the middle of
+    a word, a worker has nothing to add.
+    """
+    if hasattr(signal, "sigwaitinfo"):
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        threading.Thread(target=_end_when_told, daemon=True).start()
+    sys.excepthook = _say_unless_parent_left
+
+
+def _end_when_told() -> None:
+    while signal.sigwaitinfo(SIGNALS).si_pid != os.getppid():
+        pass
+    os._exit(0)
+
+
+def _say_unless_parent_left(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    if not issubclass(kind, ConnectionError | EOFError):
+        sys.__excepthook__(kind, error, trace)
 
 
 class Board:

@@ -12,7 +12,6 @@ from icnet.deploy.measure import count_macs, measure_image_ms
 from icnet.errors import ICNetError
 from icnet.model.icnet import CascadeLogits, ICNet
 from icnet.predict import Predictor
-from icnet.signals import interruptible
 from icnet.tasks.evaluate.scores import summarize_exit
 from icnet.tasks.setup.trainer import is_out_of_memory
 from icnet.training.evaluation import Evaluation, judge
@@ -25,10 +24,9 @@ def judge_frames(
     frames: JudgedDataset,
     num_workers: int | None,
 ) -> Evaluation:
-    """`judge`, which a signal ends with its own status and too little memory with what to make smaller."""
+    """`judge`, which too little memory ends with what to make smaller."""
     try:
-        with interruptible():
-            return judge(trainer, main, others, frames, num_workers)
+        return judge(trainer, main, others, frames, num_workers)
     except RuntimeError as error:
         if not is_out_of_memory(error):
             raise

@@ -18,12 +18,13 @@ from icnet.processes import is_follower
 from icnet.tasks.setup.build import build
 from icnet.tasks.setup.loggers import build_loggers
 from icnet.tracking.tracker import Examples
-from icnet.training.callbacks import ProgressBar, ValidateAtTheEnd
+from icnet.training.callbacks import ProgressBar
 from icnet.training.checkpoint import AtomicCheckpointIO, Checkpoints
 from icnet.training.datamodule import SegmentationDataModule
-from icnet.training.interrupt import SaveOnSignal
+from icnet.training.interrupt import SaveOnSignal, keep_signals
 from icnet.training.metrics_file import MetricsFile
 from icnet.training.pretrain import ImageNetDataModule
+from icnet.training.progress import NEVER, Progress
 from icnet.training.speed import ImagesPerSecond
 
 Data = SegmentationDataModule | ImageNetDataModule
@@ -34,12 +35,12 @@ _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 def build_trainer(cfg: DictConfig, folder: Path, monitor: str) -> pl.Trainer:
     """Lightning's Trainer with our checkpoints, callbacks and loggers; `monitor` decides which checkpoint is best."""
     checkpoints = Checkpoints(folder / "checkpoints", monitor, cfg.task.save_every_steps, cfg.task.save_every_minutes)
+    progress = Progress(cfg.trainer.val_check_interval, cfg.trainer.check_val_every_n_epoch)
     callbacks = [build(c) for c in cfg.callbacks.values()]  # in this order: a row is written before its checkpoint is
-    callbacks += [ImagesPerSecond(), ValidateAtTheEnd(), MetricsFile(folder / "metrics.csv")]
+    callbacks += [progress, ImagesPerSecond(), MetricsFile(folder / "metrics.csv")]
     callbacks += [checkpoints, Examples(), SaveOnSignal(checkpoints)]
     if (cfg.trainer.max_steps or -1) < 0 and (cfg.trainer.max_epochs or -1) < 0:
         raise ConfigError("the run has no end: give trainer.max_steps or trainer.max_epochs")
-    counts_steps = isinstance(cfg.trainer.val_check_interval, int)
     trainer: pl.Trainer = build(
         cfg.trainer,
         callbacks=callbacks,
@@ -48,11 +49,13 @@ def build_trainer(cfg: DictConfig, folder: Path, monitor: str) -> pl.Trainer:
         default_root_dir=str(folder),
         sync_batchnorm=cfg.trainer.accelerator != "cpu" and torch.cuda.is_available(),  # on one device it stays plain
         precision=choose_precision(cfg.trainer.precision, cfg.trainer.accelerator),
-        check_val_every_n_epoch=None if counts_steps else cfg.trainer.check_val_every_n_epoch,
+        val_check_interval=NEVER,  # Progress decides
+        check_val_every_n_epoch=None,
         use_distributed_sampler=False,
         enable_model_summary=False,
         enable_checkpointing=False,
     )
+    keep_signals(trainer)
     return trainer
 
 
@@ -68,6 +71,7 @@ def build_evaluator(cfg: DictConfig, folder: Path) -> pl.Trainer:
         enable_model_summary=False,
         enable_checkpointing=False,
     )
+    keep_signals(trainer)
     return trainer
 
 
