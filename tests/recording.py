@@ -1,11 +1,15 @@
-"""An augmentation for runs in other processes: it writes down each draw, and stops the run after some of them."""
+"""What runs in other processes are given: an augmentation that writes down each draw, a logger that takes its time."""
 
 from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
+
+from pytorch_lightning.loggers import Logger
 
 from icnet.data.images import Pixels
 from icnet.data.transforms import Augment
@@ -28,6 +32,26 @@ class RecordingAugment(Augment):
         if str(self.drawn) == os.environ.get(STOP_AFTER) and not is_follower():
             os.kill(os.getpid(), signal.SIGTERM)
         return super().__call__(image, label, key)
+
+
+class SlowLogger(Logger):
+    """Takes so many seconds over its last words, as an upload does."""
+
+    name = version = None  # type: ignore[assignment]
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self.seconds = seconds
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Nothing."""
+
+    def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
+        """Nothing."""
+
+    def finalize(self, status: str) -> None:
+        if status == "failed" and not is_follower():
+            time.sleep(self.seconds)
 
 
 def read_draws(path: Path) -> list[tuple[int, int]]:

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from icnet.data.dataset import EvalSampler, Frame, Place, SegmentationDataset, TrainSampler
 from icnet.data.holdout import split_off
-from icnet.data.labels import ClassTable
+from icnet.data.labels import IGNORE, ClassTable
 from icnet.data.layouts import Layout, Sample, split_names
 from icnet.data.pack.read import PackedFrames, open_packs
 from icnet.data.pipeline import count_cores
@@ -177,6 +177,12 @@ class SegmentationDataModule(ResumableDataModule):
         return build_loader(self.train_set, self.build_sampler(), self.batch_size, self.num_workers, self.trainer)
 
     def val_dataloader(self) -> DataLoader[Frame]:
+        """Lightning asks for it before it trains."""
+        if not any((label[:, :] != IGNORE).any() for _, label in map(self.val_set.read, range(len(self.val_set)))):
+            raise DataError(
+                f"{self.validation_split}: no validation frame has a labelled pixel; check data.val_split and "
+                "data.classes.ignored_ids"
+            )
         sampler = EvalSampler(len(self.val_set), *place_of(self.trainer))
         return build_loader(self.val_set, sampler, 1, self.num_workers, self.trainer)
 
