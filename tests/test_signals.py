@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -26,7 +30,10 @@ def send(number: int) -> None:
     os.kill(os.getpid(), number)
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGUSR1, 143)])
+@pytest.mark.parametrize(
+    ("number", "status"),
+    [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGUSR1, 143), (signal.SIGHUP, 143)],
+)
 def test_a_signal_raises_what_no_library_swallows_and_leaves_the_handlers_as_they_were(
     number: signal.Signals, status: int
 ) -> None:
@@ -79,3 +86,50 @@ def test_a_signal_is_passed_on_to_the_processes_of_the_run_before_it_stops_this_
         with pytest.raises(Interrupted):
             send(signal.SIGTERM)
     assert passed == [signal.SIGTERM]
+
+
+def test_what_nohup_has_ignored_stays_ignored() -> None:
+    earlier = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with interruptible():
+            send(signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, earlier)
+
+
+class Dropping:
+    """An object whose end a signal falls into."""
+
+    def __del__(self) -> None:
+        send(signal.SIGTERM)
+
+
+def drop() -> None:
+    Dropping()
+    time.sleep(5)
+
+
+def test_a_signal_that_python_drops_while_it_clears_memory_comes_again() -> None:
+    with pytest.raises(Interrupted), interruptible():
+        drop()
+
+
+@pytest.mark.slow
+def test_a_process_that_waits_in_a_library_for_ever_ends_all_the_same(tmp_path: Path) -> None:
+    """As one that waits for others to join it, which the same signal has ended."""
+    port = ["MASTER_ADDR=127.0.0.1", "MASTER_PORT=29541"]
+    program = (
+        "import torch, sys; from icnet.signals import interruptible\n"
+        "with interruptible():\n"
+        "    print('waits', flush=True)\n"
+        "    torch.distributed.init_process_group('gloo', rank=0, world_size=2)"
+    )
+    told = os.environ | dict(variable.split("=") for variable in port)
+    command = [sys.executable, "-c", program]
+    with subprocess.Popen(command, env=told, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "waits\n"
+        time.sleep(1)
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate(timeout=30)
+    assert (process.returncode, said) == (143, "icnet: stopped by SIGTERM\n")

@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and SIGUSR1: they end every task with their own status, from its first line to its last."""
+"""Signals that end a run: they end every task with their own status, from its first line to its last."""
 
 from __future__ import annotations
 
@@ -10,17 +10,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Thread, Timer
 from types import FrameType
-from typing import TYPE_CHECKING
 
 from icnet.errors import Interrupted
 from icnet.processes import is_follower
 
-if TYPE_CHECKING:
-    from sys import UnraisableHookArgs
-
 Reaction = Callable[[int], object]
 
-SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name)]
+SIGNALS = [getattr(signal, f"SIG{name}") for name in ("INT", "TERM", "USR1", "HUP") if hasattr(signal, f"SIG{name}")]
 _TOGETHER_S = 1.0  # `timeout` and schedulers send a signal to a process and to its group: those two are one
 _AGAIN_S = 0.01
 _PATIENCE_S = 5.0
@@ -29,7 +25,7 @@ _PATIENCE_S = 5.0
 class _Signals:
     """What this process does about them.
 
-    react: what training does at a first signal, in place of stopping at once.
+    react: sees the first signal, in place of the end that it would be.
     pass_on: sends a signal to the further processes of this run.
     """
 
@@ -40,12 +36,11 @@ class _Signals:
         self._at = float("-inf")
 
     def receive(self, number: int, frame: FrameType | None) -> None:
-        now = time.monotonic()
+        now, react = time.monotonic(), self.react
         if now - self._at < _TOGETHER_S:
             return
-        self._at = now
-        if (react := self.react) is not None:
-            self.react = None
+        self._at, self.react = now, None
+        if react is not None:
             react(number)
         elif self._stopped_by is not None:
             signal.signal(number, signal.SIG_DFL)
@@ -56,27 +51,26 @@ class _Signals:
                 self.pass_on(number)
             raise interrupted(number)
 
-    def recover(self, lost: UnraisableHookArgs) -> None:
-        """Python drops what is raised while it clears memory: the signal comes again then, some moments later."""
+    def recover(self, lost: sys.UnraisableHookArgs) -> None:
+        """Python drops what is raised while it clears memory: the signal then comes again, some moments later."""
         if not isinstance(lost.exc_value, Interrupted) or self._stopped_by is None:
             return sys.__unraisablehook__(lost)
         number, self._stopped_by, self._at = self._stopped_by, None, float("-inf")
         return Timer(_AGAIN_S, os.kill, (os.getpid(), number)).start()
 
     def watch(self, numbers: int) -> None:
-        """In a thread: end the process where the main one hears nothing, since it waits in a library for what never comes.
+        """In a thread: end the process where the main one hears nothing, waiting in a library for what will never come.
 
-        numbers: a pipe of the signals. Training may wait long for others; a follower waits for the first process.
+        numbers: a pipe of the signals. Whoever reacts may wait long for others, and a follower for the first process.
         """
         while read := os.read(numbers, 1):
-            if read[0] not in SIGNALS:
-                continue
             at = time.monotonic()
-            time.sleep(_PATIENCE_S)
-            if self._at < at - _TOGETHER_S and self.react is None and not is_follower():
-                stop = interrupted(read[0])
-                print(f"icnet: {stop}", file=sys.stderr, flush=True)
-                os._exit(stop.status)
+            if read[0] in SIGNALS:
+                time.sleep(_PATIENCE_S)
+                if self._at < at - _TOGETHER_S and self.react is None and not is_follower():
+                    stop = interrupted(read[0])
+                    print(f"icnet: {stop}", file=sys.stderr, flush=True)
+                    os._exit(stop.status)
         os.close(numbers)
 
 
@@ -92,7 +86,8 @@ def interruptible() -> Iterator[None]:
     os.set_blocking(wakeup, False)
     Thread(target=_signals.watch, args=(numbers,), daemon=True).start()
     signal.set_wakeup_fd(wakeup)
-    earlier = {number: signal.signal(number, _signals.receive) for number in SIGNALS}
+    heard = [n for n in SIGNALS if n == signal.SIGINT or signal.getsignal(n) is not signal.SIG_IGN]  # nohup
+    earlier = {number: signal.signal(number, _signals.receive) for number in heard}
     earlier_hook, sys.unraisablehook = sys.unraisablehook, _signals.recover
     try:
         yield
@@ -105,12 +100,12 @@ def interruptible() -> Iterator[None]:
 
 
 def take_over(react: Reaction | None) -> None:
-    """Let `react` see the next signal, which then stops nothing; None gives that up."""
+    """Let `react` see the next signal, which then ends nothing; None gives that up."""
     _signals.react = react
 
 
 def pass_on(send: Reaction) -> None:
-    """Call `send` with a signal that stops this process, before it stops."""
+    """Call `send` with a signal that ends this process, before it does."""
     _signals.pass_on = send
 
 

@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
 
 import cv2
 import torch
@@ -35,26 +34,18 @@ def init_worker(worker: int) -> None:
 
 
 def heed_parent_alone() -> None:
-    """Ctrl-C, `timeout` and SLURM signal every process of a run: a worker ends when its parent tells it to.
-
-    The parent may still need it, to finish a step. And the parent says what happened: where that leaves in the middle of
-    a word, a worker has nothing to add.
-    """
+    """Ctrl-C, `timeout` and SLURM signal every process of a run: a worker ends when its parent, which may need it to finish
+    a step, tells it to."""
+    sys.excepthook = lambda *error: None  # called in the thread alone that hands over memory, when the parent has left
     if hasattr(signal, "sigwaitinfo"):
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         threading.Thread(target=_end_when_told, daemon=True).start()
-    sys.excepthook = _say_unless_parent_left
 
 
 def _end_when_told() -> None:
     while signal.sigwaitinfo(SIGNALS).si_pid != os.getppid():
         pass
     os._exit(0)
-
-
-def _say_unless_parent_left(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    if not issubclass(kind, ConnectionError | EOFError):
-        sys.__excepthook__(kind, error, trace)
 
 
 class Board:

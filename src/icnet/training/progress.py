@@ -85,7 +85,7 @@ class Progress(Callback):
         self._due = due or (is_over and not is_whole and self._follows_epoch(trainer, epoch + 1))
         if is_over and not self._due:
             epoch, batches = data.start = Place(epoch + 1, 0)
-        set_counters(checkpoint, epoch, batches, is_over, self._due)
+        set_counters(checkpoint, epoch, batches, sampler.steps, self._due)
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Lightning ends a run at once that has done all its steps, also where the last validation is still due."""
@@ -96,11 +96,11 @@ class Progress(Callback):
         """Where epochs limit the run, its schedule spans them in steps of the present number of processes."""
         trainer.val_check_batch = 1 if self._due else NEVER
         if trainer.max_steps < 0:
-            loop, in_step = trainer.fit_loop, trainer.accumulate_grad_batches
-            epochs, batches = loop.epoch_progress.current.completed, loop.epoch_loop.batch_progress.current.completed
-            done = epochs * math.ceil(trainer.num_training_batches / in_step) + math.ceil(batches / in_step)
+            loop, whole, in_step = trainer.fit_loop, trainer.num_training_batches, trainer.accumulate_grad_batches
+            batches = min(loop.epoch_loop.batch_progress.current.completed, whole)
+            epochs = loop.epoch_progress.current.completed
             for config in trainer.lr_scheduler_configs:
-                config.scheduler.last_epoch = done
+                config.scheduler.last_epoch = epochs * math.ceil(whole / in_step) + math.ceil(batches / in_step)
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         trainer.fit_loop.epoch_loop.max_steps -= self._one_step_more
@@ -118,7 +118,7 @@ class Progress(Callback):
         return trainer.enable_validation and (regular or number == trainer.max_epochs)
 
 
-def set_counters(checkpoint: dict[str, Any], epoch: int, batches: int, is_over: bool, validation_due: bool) -> None:
+def set_counters(checkpoint: dict[str, Any], epoch: int, batches: int, of_epoch: int, validation_due: bool) -> None:
     """Write a place into what Lightning's loops load: so many batches of an epoch are done, and their validation or not.
 
     private: the states of FitLoop, _TrainingEpochLoop and _EvaluationLoop (pytorch_lightning 2.6).
@@ -128,11 +128,14 @@ def set_counters(checkpoint: dict[str, Any], epoch: int, batches: int, is_over: 
         return {"ready": done + begun, "started": done + begun, "processed": done, "completed": done}
 
     loops = checkpoint["loops"]["fit_loop"]
-    epochs, total = counts(epoch, begun=batches > 0), loops["epoch_loop.batch_progress"]["total"]["ready"]
-    validation = counts(0, begun=validation_due)
+    epochs, validation = counts(epoch, begun=batches > 0), counts(0, begun=validation_due)
     loops |= {
         "epoch_progress": {"total": epochs, "current": epochs},
-        "epoch_loop.batch_progress": {"total": counts(total), "current": counts(batches), "is_last_batch": is_over},
+        "epoch_loop.batch_progress": {
+            "total": counts(epoch * of_epoch + batches),
+            "current": counts(batches),
+            "is_last_batch": batches == of_epoch,
+        },
         "epoch_loop.val_loop.batch_progress": {"total": validation, "current": counts(0), "is_last_batch": False},
         "epoch_loop.state_dict": {"_batches_that_stepped": checkpoint["global_step"] - validation_due},
     }
