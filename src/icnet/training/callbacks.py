@@ -72,7 +72,7 @@ class StopOnNonFiniteLoss(Callback):
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Called in all processes, before the first of them writes."""
+        """All processes come here, before the first of them writes."""
         self._look(trainer)
         finite = all(bool(tensor.isfinite().all()) for tensor in _tensors(checkpoint))
         if not trainer.strategy.reduce_boolean_decision(finite):
@@ -82,12 +82,11 @@ class StopOnNonFiniteLoss(Callback):
         looked, self._losses = self._losses, []
         if looked:
             finite = torch.stack([loss for _, loss in looked]).isfinite()
-            first = min(
-                [step for (step, _), fine in zip(looked, finite.tolist(), strict=True) if not fine], default=_NO_STEP
-            )
-            first = int(trainer.strategy.reduce(torch.tensor(first, device=finite.device), reduce_op="min"))
-            if first != _NO_STEP:
-                _stop(trainer, f"the loss is not finite at step {first}")
+            faults = [step for (step, _), fine in zip(looked, finite.tolist(), strict=True) if not fine]
+            first = torch.tensor(min(faults, default=_NO_STEP), device=finite.device)
+            first = trainer.strategy.reduce(first, reduce_op="min")
+            if first < _NO_STEP:
+                _stop(trainer, f"the loss is not finite at step {int(first)}")
 
 
 def _tensors(node: Any) -> Iterator[Tensor]:

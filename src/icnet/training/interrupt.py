@@ -7,7 +7,6 @@ from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
-from pytorch_lightning.trainer.connectors.signal_connector import _SignalConnector
 
 from icnet.signals import interrupted, pass_on, take_over
 from icnet.training.checkpoint import Checkpoints
@@ -65,14 +64,11 @@ class SaveOnSignal(Callback):
 
 
 def keep_signals(trainer: pl.Trainer) -> None:
-    """Leave signals to icnet.signals, also while this trainer works, and hand them on to the processes that it starts."""
-    trainer._signal_connector = _NoSignals(trainer)  # private: _signal_connector (pytorch_lightning 2.6)
+    """Leave signals to icnet.signals while this trainer works, and hand them on to the processes that it starts.
+
+    Lightning's own handler would have a run that SIGTERM ends end with status 0, and wait for other processes meanwhile.
+    """
+    connector = trainer._signal_connector  # private: _signal_connector (pytorch_lightning 2.6)
+    connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
     if trainer.strategy.launcher is not None:
         pass_on(trainer.strategy.launcher.kill)
-
-
-class _NoSignals(_SignalConnector):  # private: _SignalConnector (pytorch_lightning 2.6)
-    """Lightning's own handlers let a run that SIGTERM ended end with status 0, and wait for other processes meanwhile."""
-
-    def register_signal_handlers(self) -> None:
-        pass
