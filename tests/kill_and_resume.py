@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -29,12 +30,17 @@ SETTINGS = (
 )  # fmt: skip
 
 
-def start(folder: Path, *settings: str) -> subprocess.Popen[bytes]:
-    """Start a run in `folder`, in a process group of its own."""
+def start(
+    folder: Path, *settings: str, told: Mapping[str, str] | None = None, err: int | None = None
+) -> subprocess.Popen[bytes]:
+    """Start a run in `folder`, in a process group of its own; what it prints goes to `folder`.out.
+
+    told: environment variables. err: where stderr goes instead, as subprocess names it.
+    """
     with (folder.parent / f"{folder.name}.out").open("ab") as out:
         command = [sys.executable, str(ROOT / "run.py"), *settings]
-        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-        return subprocess.Popen(command, stdout=out, stderr=out, env=environment, start_new_session=True)
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", **(told or {})}
+        return subprocess.Popen(command, stdout=out, stderr=err or out, env=environment, start_new_session=True)
 
 
 def seconds_of_training(process: subprocess.Popen[bytes], folder: Path) -> float:

@@ -29,6 +29,7 @@ LAYERS = (
     ("config", "arguments", "targets", "sweep"),
     ("tasks",),
     ("cli",),
+    ("__main__",),
 )
 LEVEL = {part: level for level, layer in enumerate(LAYERS) for part in layer}
 
@@ -57,6 +58,7 @@ FORBIDDEN = {
     "sweep": HEAVY - {"hydra", "omegaconf"},
     "tasks": {"albumentations"},
     "cli": {"wandb", "albumentations", "torch"},
+    "__main__": HEAVY | {"torch", "cv2", "numpy"},
 }
 
 
@@ -193,7 +195,9 @@ def test_the_network_costs_torch_alone() -> None:
     assert loaded & {"pytorch_lightning", "hydra", "omegaconf", "wandb", "cv2", "albumentations", "matplotlib"} == set()
 
 
-@pytest.mark.parametrize("statement", ["import icnet", "import icnet.errors", "import icnet.cli"])
+@pytest.mark.parametrize(
+    "statement", ["import icnet", "import icnet.errors", "import icnet.cli", "import icnet.__main__"]
+)
 def test_what_the_command_line_needs_at_first_costs_no_torch(statement: str) -> None:
     heavy = {"torch", "pytorch_lightning", "wandb", "cv2", "albumentations", "matplotlib"}
     assert loaded_after(statement) & heavy == set()

@@ -7,28 +7,42 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import torch
 
-from tests.kill_and_resume import SETTINGS, start, try_kills, wait_for_first_row
+from icnet.streets.write import write_streets
+from icnet.tasks.setup.build import build
+from tests.conftest import compose_run, write_checkpoint
+from tests.kill_and_resume import ROOT, SETTINGS, start, try_kills, wait_for_first_row
+from tests.recording import DRAWS, STOP_AFTER
 
 pytestmark = pytest.mark.slow
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGUSR1, 143)])
+def wait_for(process: subprocess.Popen[bytes], condition: Callable[[], bool]) -> None:
+    """Wait until it holds, or the process has ended."""
+    while not condition() and process.poll() is None:
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize(
+    ("number", "status", "send"),
+    [(signal.SIGINT, 130, os.killpg), (signal.SIGTERM, 143, os.killpg), (signal.SIGUSR1, 143, os.kill)],
+)
 def test_a_signal_saves_the_step_and_ends_with_its_own_status(
-    tmp_path: Path, streets: Path, number: signal.Signals, status: int
+    tmp_path: Path, streets: Path, number: signal.Signals, status: int, send: Callable[[int, int], None]
 ) -> None:
+    """To the run's first process alone, and to its whole group, as Ctrl-C and `timeout` do, with a loader worker in it."""
     folder = tmp_path / "run"
-    process = start(folder, *SETTINGS, f"data.root={streets}", "trainer.max_steps=100000", "data.num_workers=0",
-                    "task.save_every_steps=null", "trainer.val_check_interval=null", f"hydra.run.dir={folder}")  # fmt: skip
+    process = start(folder, *SETTINGS, f"data.root={streets}", "trainer.max_steps=100000", "task.save_every_steps=null",
+                    "trainer.val_check_interval=null", f"hydra.run.dir={folder}")  # fmt: skip
     wait_for_first_row(process, folder)
     time.sleep(0.5)
-    os.kill(process.pid, number)
+    send(process.pid, number)
     assert process.wait(timeout=60) == status
     said = (tmp_path / "run.out").read_text()
     assert f"stopped by {number.name} after step" in said
@@ -36,6 +50,77 @@ def test_a_signal_saves_the_step_and_ends_with_its_own_status(
     step = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["global_step"]
     assert f"after step {step}, which is saved" in said
     assert not (folder / "results.json").exists()
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Eight training and sixty validation scenes, which take some seconds to score; a checkpoint for them."""
+    place = tmp_path_factory.mktemp("many")
+    data = write_streets(place / "streets", train=8, val=60, size=(64, 128), seed=0)
+    classes = build(compose_run([], place / "run").data.classes)
+    return data, write_checkpoint(place / "a.ckpt", classes)
+
+
+def hears_signals(pid: int) -> bool:
+    """Whether the process has a handler of its own for SIGTERM."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    caught = next(int(line.split()[1], 16) for line in lines if line.startswith("SigCgt:"))
+    return bool(caught >> (signal.SIGTERM - 1) & 1)
+
+
+EVALUATE = ("task=evaluate", "ckpt={ckpt}", "data.root={data}", "data.prepare=null")
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("settings", "begun"),
+    [
+        (EVALUATE, None),
+        (EVALUATE, "Evaluating 60 frames"),
+        ((*EVALUATE, "trainer.devices=2", "strategy=ddp"), "Evaluating 60 frames"),
+        ((*SETTINGS, "data.root={data}", "trainer.max_steps=1", "data.num_workers=0"), "step 1: val/"),
+        (("task=predict", "ckpt={ckpt}", "source={data}"), "images of"),
+        (("task=prepare", "data.root={data}", "data.prepare=null"), ""),
+        (("task=benchmark", "data=cityscapes", "data.root={data}", "task.samples=100000"), "Measuring"),
+    ],
+    ids=["start", "evaluate", "evaluate on two", "score", "predict", "prepare", "benchmark"],
+)
+def test_every_task_ends_by_a_signal_with_its_status_in_one_line(
+    tmp_path: Path, many: tuple[Path, Path], settings: tuple[str, ...], begun: str | None, number: signal.Signals
+) -> None:
+    """To all its processes, after the run has said `begun`; "": when its folder is there; None: once it can be heard."""
+    folder, log = tmp_path / "run", tmp_path / "run" / "run.log"
+    given = [setting.format(data=many[0], ckpt=many[1]) for setting in settings]
+    process = start(folder, *given, "trainer.accelerator=cpu", f"hydra.run.dir={folder}", err=subprocess.PIPE)
+    if begun is None:
+        wait_for(process, lambda: hears_signals(process.pid))
+    elif begun == "":
+        wait_for(process, folder.is_dir)
+    else:
+        wait_for(process, lambda: log.is_file() and begun in log.read_text())
+        time.sleep(0.3)
+    os.killpg(process.pid, number)
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == (130 if number == signal.SIGINT else 143), said.decode()
+    (line,) = said.decode().splitlines()
+    assert line.startswith(f"icnet: stopped by {number.name}")
+    assert not (folder / "results.json").exists()
+    assert not list(tmp_path.rglob("*.part*"))
+
+
+def test_a_first_process_that_still_uploads_is_not_killed_because_the_others_have_ended(
+    tmp_path: Path, streets: Path
+) -> None:
+    """Lightning looks every 5 s whether one of them failed."""
+    folder = tmp_path / "run"
+    told = {"PYTHONPATH": str(ROOT), DRAWS: str(tmp_path / "draws"), STOP_AFTER: "2"}
+    process = start(folder, *SETTINGS, f"data.root={streets}", "trainer.devices=2", "strategy=ddp", "data.batch_size=1",
+                    "data.num_workers=0", "data.augment._target_=tests.recording.RecordingAugment",
+                    "+logger.slow._target_=tests.recording.SlowLogger", "+logger.slow.seconds=11",
+                    f"hydra.run.dir={folder}", told=told)  # fmt: skip
+    assert process.wait(timeout=120) == 143
+    assert "icnet: stopped by SIGTERM after step 2, which is saved" in (tmp_path / "run.out").read_text()
 
 
 def test_two_kills_at_random_moments_change_nothing(tmp_path: Path) -> None:

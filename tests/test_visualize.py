@@ -101,11 +101,6 @@ def test_a_missing_column_and_an_empty_file_have_no_values(tmp_path: Path) -> No
     assert read_history(tmp_path / "b.csv").series("train/loss") == ([], [])
 
 
-def test_a_line_that_was_cut_off_reads_as_empty_cells(tmp_path: Path) -> None:
-    history = read_history(write_csv(tmp_path / "metrics.csv", "step,epoch,train/loss", "1,0,3.0", "2,0"))
-    assert history.series("train/loss") == ([1], [3.0])
-
-
 def test_a_cell_that_is_no_number_is_named_with_its_place(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"line 3, column train/loss: 'abc'"):
         read_history(write_csv(tmp_path / "metrics.csv", "step,train/loss", "1,2", "2,abc"))

@@ -20,9 +20,9 @@ from yaml import YAMLError
 
 from icnet.arguments import explain, quote, read_arguments, read_value
 from icnet.config import TASKS, conf_folder
-from icnet.errors import ConfigError, ICNetError, Interrupted
+from icnet.errors import ConfigError, ICNetError
 from icnet.files import unwritable
-from icnet.processes import end_with_parent, follower_arguments, is_follower
+from icnet.processes import end_with_parent, follower_arguments
 from icnet.targets import say_error
 from icnet.tasks.setup.resume import check_resumable, resumed_config
 
@@ -89,10 +89,6 @@ def run(cfg: DictConfig) -> None:
         if error.errno not in _UNWRITABLE:
             raise
         fail(unwritable(error.filename or "a file of the run", error))
-    except Interrupted as stop:
-        if not is_follower():
-            print(f"icnet: {stop}", file=sys.stderr)
-        raise SystemExit(stop.status) from None
 
 
 def run_task(cfg: DictConfig) -> None:

@@ -17,8 +17,8 @@ class WeightsError(ICNetError):
     """A file of weights cannot be read or does not fit the network."""
 
 
-class Interrupted(Exception):
-    """A run that a signal ended after it had saved itself; the command line ends with `status`."""
+class Interrupted(BaseException):
+    """A signal ended the run, which ends with `status`. No Exception: libraries swallow those."""
 
     def __init__(self, message: str, status: int) -> None:
         super().__init__(message)

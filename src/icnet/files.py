@@ -30,6 +30,11 @@ def writing(target: Path, part: str | None = None) -> Iterator[Path]:
             draft.unlink(missing_ok=True)
 
 
+def read_whole_lines(path: Path) -> list[str]:
+    """The lines of a file that rows are appended to, without a last one that is not whole (yet, or since a kill)."""
+    return path.read_text(encoding="utf-8").split("\n")[:-1]
+
+
 def make_folder(folder: Path) -> None:
     """Make it with what lies above it; ICNetError where that cannot be."""
     try:

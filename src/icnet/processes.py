@@ -34,7 +34,10 @@ def end_with_parent() -> None:
 
     torchrun and SLURM look after their processes themselves.
     """
-    if not is_follower() or "TORCHELASTIC_RUN_ID" in os.environ or "SLURM_PROCID" in os.environ:
+    if not is_follower():
+        return
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # torch would warn at length that the others are gone
+    if "TORCHELASTIC_RUN_ID" in os.environ or "SLURM_PROCID" in os.environ:
         return
     parent = os.getppid()
 

@@ -168,11 +168,24 @@ def test_a_resumed_run_goes_on_in_the_middle_of_its_epoch_and_then_as_ever(world
         assert list(resumed) == list(whole)
 
 
-def test_a_run_resumed_with_more_processes_sees_the_rest_of_its_epoch() -> None:
-    seen = {draw.sample for draw in list(TrainSampler(16, 4, 0))[:8]}
-    rest = [d.sample for rank in (0, 1) for d in TrainSampler(16, 2, 0, rank, 2, start=Place(0, 8))]
-    assert sorted({*seen, *rest}) == list(range(16))
-    assert len(rest) == 8
+@pytest.mark.parametrize("processes", [(1, 2), (2, 1), (2, 3), (1, 2, 3), (3, 1, 2)])
+@pytest.mark.parametrize("batches", [1, 2, 3])
+def test_an_epoch_comes_to_its_end_once_though_the_number_of_processes_changes(
+    processes: tuple[int, ...], batches: int
+) -> None:
+    """Each number of processes but the last trains for so many batches of 2 samples each; then a run is resumed."""
+    length, seen, start = 41, list[int](), Place(5, 0)
+    for number in processes:
+        samplers = [TrainSampler(length, 2, 0, rank, number, start) for rank in range(number)]
+        shares = [[draw.sample for draw in sampler] for sampler in samplers]
+        left = samplers[0].steps - samplers[0].begun
+        assert [len(share) for share in shares] == [2 * left] * number
+        done = left if number == processes[-1] else batches
+        seen += [sample for share in shares for sample in share[: 2 * done]]
+        start = Place(5, samplers[0].samples_after(5, samplers[0].begun + done))
+        assert start.samples == len(seen) == len(set(seen))
+    assert length - len(seen) < 2 * processes[-1]
+    assert samplers[0].samples_after(6, 3) == 3 * 2 * processes[-1]
 
 
 @pytest.mark.parametrize(("batch_size", "world_size"), [(6, 1), (3, 2)])

@@ -3,6 +3,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -145,6 +146,29 @@ class Threads(Dataset[Tensor]):
 def test_workers_compute_with_one_thread_each() -> None:
     loader = DataLoader(Threads(), num_workers=1, worker_init_fn=init_worker, multiprocessing_context="fork")
     assert next(iter(loader)).tolist() == [[1, 1]]
+
+
+@pytest.mark.skipif(not hasattr(signal, "sigwaitinfo"), reason="this system does not tell who sent a signal")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
+def test_a_worker_ends_when_its_parent_says_so_and_no_other(number: signal.Signals) -> None:
+    """As Ctrl-C, `timeout` and SLURM signal every process of a run."""
+    context = multiprocessing.get_context("fork")
+    ready, more = context.Event(), context.Event()
+
+    def work() -> None:
+        init_worker(0)
+        ready.set()
+        more.wait()
+
+    worker = context.Process(target=work)
+    worker.start()
+    ready.wait()
+    subprocess.run(["kill", f"-{number.name.removeprefix('SIG')}", str(worker.pid)], check=True)
+    worker.join(0.3)
+    assert worker.is_alive()
+    os.kill(worker.pid or 0, number)
+    worker.join(10)
+    assert worker.exitcode == 0
 
 
 def own_bytes(process: int) -> int:

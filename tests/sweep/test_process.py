@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from tests.sweep.made import leave_results, ledger_in, made
 
+from icnet.errors import Interrupted
+from icnet.signals import interruptible
 from icnet.sweep.crew import Crew
 from icnet.sweep.ledger import Job, Ledger, State, read_ledger
 from icnet.sweep.plan import Step
@@ -160,7 +162,8 @@ def test_a_signal_reaches_the_job_and_its_status_comes_back(tmp_path: Path) -> N
 def test_sigterm_of_the_sweep_reaches_its_jobs_and_is_its_own_status(tmp_path: Path) -> None:
     program = f"import os, signal, time; os.kill({os.getpid()}, signal.SIGTERM); time.sleep(60)"
     ledger = ledger_in(tmp_path, *jobs_in(tmp_path, 2))
-    with pytest.raises(SystemExit) as caught:
+    said = r"stopped by SIGTERM; .*1 interrupted, 1 pending; the same"
+    with pytest.raises(Interrupted, match=said) as caught, interruptible():
         run_crew(ledger, [program, finish()])
-    assert caught.value.code == 143
+    assert caught.value.status == 143
     assert [job.state for job in read_ledger(tmp_path).jobs.values()] == ["interrupted", "pending"]

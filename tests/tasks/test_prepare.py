@@ -24,6 +24,7 @@ from icnet.config import check_config
 from icnet.data.images import read_image, read_raw_label, write_image
 from icnet.data.layouts import CityscapesLayout, ListLayout, Sample
 from icnet.errors import ConfigError, DataError, Interrupted
+from icnet.signals import interruptible
 from icnet.tasks.prepare import propose
 from icnet.tasks.prepare.convert import write_lists
 
@@ -217,7 +218,7 @@ def test_a_signal_ends_it_with_its_own_status(
     prepare: Prepare, mine: Path, monkeypatch: pytest.MonkeyPatch, number: int, status: int
 ) -> None:
     monkeypatch.setattr("icnet.tasks.prepare.prepare.check_data", lambda *args, **kwargs: os.kill(os.getpid(), number))
-    with pytest.raises(Interrupted) as stop:
+    with pytest.raises(Interrupted) as stop, interruptible():
         prepare("data=folder", *CLASSES, "data.val_fraction=0.2", root=mine)
     assert stop.value.status == status
 

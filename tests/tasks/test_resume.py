@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,28 +27,33 @@ SETTINGS = (
 )  # fmt: skip
 
 
+BY_EPOCHS = (
+    "trainer.max_epochs=3", "trainer.max_steps=-1", "trainer.val_check_interval=null", "task.save_every_steps=1",
+    "callbacks=ema", "callbacks.ema.decay=0.5",
+)  # fmt: skip
+ACCUMULATED = "trainer.accumulate_grad_batches=2"  # steps after 2 and after 1 of the 3 batches of an epoch
+
+
 class _Killed(Exception):
     pass
 
 
-@pytest.fixture
-def die_after(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+@contextmanager
+def killed_after(writes: int) -> Iterator[None]:
     """Make the process "die" right after the N-th write of last.ckpt."""
-    original = Checkpoints.save_last
+    original, count = Checkpoints.save_last, 0
 
-    def arm(writes: int) -> None:
-        count = 0
+    def save_then_die(self: Checkpoints, trainer: Any) -> None:
+        nonlocal count
+        original(self, trainer)
+        count += 1
+        if count == writes:
+            raise _Killed
 
-        def save_then_die(self: Checkpoints, trainer: Any) -> None:
-            nonlocal count
-            original(self, trainer)
-            count += 1
-            if count == writes:
-                raise _Killed
-
-        monkeypatch.setattr(Checkpoints, "save_last", save_then_die)
-
-    return arm
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Checkpoints, "save_last", save_then_die)
+        with pytest.raises(_Killed):
+            yield
 
 
 def state_of(folder: Path) -> dict[str, Any]:
@@ -65,24 +71,46 @@ def same(first: Any, second: Any) -> bool:
     return bool(first == second)
 
 
-@pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("writes", [1, 2, pytest.param(3, marks=pytest.mark.slow), 6])
-def test_a_run_killed_after_any_save_ends_in_the_same_weights(
-    run_icnet: Run, die_after: Any, monkeypatch: pytest.MonkeyPatch, writes: int, workers: int
-) -> None:
-    settings = (*SETTINGS, f"data.num_workers={workers}")
-    whole = run_icnet(*settings, folder="whole")
-    die_after(writes)
-    with pytest.raises(_Killed):
-        run_icnet(*settings, folder="cut")
-    monkeypatch.undo()
-    cut = run_icnet(*settings, f"task.resume={whole.parent / 'cut'}", folder="cut")
-
+def assert_same_end(whole: Path, cut: Path) -> None:
     for part in ("state_dict", "current_model_state", "optimizer_states", "lr_schedulers"):
         assert same(state_of(whole)[part], state_of(cut)[part]), part
     assert repeatable_rows(cut) == repeatable_rows(whole)
+
+
+@pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.slow)])
+def test_a_run_killed_after_a_save_ends_in_the_same_weights_and_scores(run_icnet: Run, workers: int) -> None:
+    settings = (*SETTINGS, f"data.num_workers={workers}")
+    whole = run_icnet(*settings, folder="whole")
+    with killed_after(6):
+        run_icnet(*settings, folder="cut")
+    cut = run_icnet(*settings, f"task.resume={whole.parent / 'cut'}", folder="cut")
+    assert_same_end(whole, cut)
     scores = [json.loads((f / "results.json").read_text())["metrics"]["miou"] for f in (whole, cut)]
     assert scores[0] == scores[1]
+
+
+@pytest.mark.parametrize(
+    ("settings", "writes", "last"),
+    [  # a step is written once, and once more after its validation
+        (SETTINGS, [1, 2, 3, 11], 12),
+        ((*SETTINGS, ACCUMULATED), [1, 4, 5], 12),
+        (BY_EPOCHS, [1, 3, 4, 7, 11], 12),
+        ((*BY_EPOCHS, ACCUMULATED), [1, 2, 3, 8], 9),
+    ],
+    ids=["steps", "accumulated steps", "epochs", "accumulated epochs"],
+)
+def test_a_training_killed_after_any_save_ends_in_the_same_weights(
+    run_icnet: Run, tmp_path: Path, settings: tuple[str, ...], writes: list[int], last: int
+) -> None:
+    """Mid-epoch, before a validation and after it, at the end of an epoch and of the run; none of them is scored."""
+    with killed_after(last):
+        run_icnet(*settings, folder="whole")
+    for write in writes:
+        with killed_after(write):
+            run_icnet(*settings, folder=f"cut{write}")
+        with killed_after(last - write):
+            run_icnet(*settings, f"task.resume={tmp_path / f'cut{write}'}", folder=f"cut{write}")
+        assert_same_end(tmp_path / "whole", tmp_path / f"cut{write}")
 
 
 def test_rows_of_the_metrics_file_survive_a_round_trip(tmp_path: Path) -> None:

@@ -11,7 +11,9 @@ import pytest
 import torch
 from tests.conftest import Run
 
+from icnet.data.dataset import Frame
 from icnet.errors import ICNetError, WeightsError
+from icnet.training.module import SegmentationModule
 from icnet.weights.checkpoint import load_checkpoint
 from icnet.weights.download import sha256
 
@@ -147,9 +149,21 @@ def test_weights_that_do_not_exist_are_named(run_icnet: Run) -> None:
         run_icnet("task.weights=nowhere.ckpt")
 
 
-def test_a_loss_that_is_not_finite_stops_the_run_with_advice(run_icnet: Run) -> None:
-    with pytest.raises(ICNetError, match=r"lower optimizer\.lr"):
-        run_icnet("optimizer.lr=1e30", "trainer.max_steps=6")
+def test_a_loss_that_is_not_finite_stops_the_run_with_advice_and_the_step_before_stays(
+    run_icnet: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    training_step = SegmentationModule.training_step
+
+    def fail_at_step_3(self: SegmentationModule, batch: Frame, batch_idx: int) -> torch.Tensor:
+        loss = training_step(self, batch, batch_idx)
+        return loss * torch.nan if self.trainer.global_step == 2 else loss
+
+    monkeypatch.setattr(SegmentationModule, "training_step", fail_at_step_3)
+    with pytest.raises(ICNetError, match=r"the loss is not finite at step 3 .*lower optimizer\.lr"):
+        run_icnet("trainer.max_steps=6", "task.save_every_steps=1")
+    kept = torch.load(tmp_path / "run" / "checkpoints" / "last.ckpt", weights_only=True)
+    assert kept["global_step"] == 2
+    assert all(value.isfinite().all() for value in kept["state_dict"].values())
 
 
 def test_the_moving_average_is_what_best_holds_and_last_holds_both(run_icnet: Run) -> None:

@@ -93,7 +93,8 @@ class TrainSampler(Sampler[Draw]):
     So 2 processes with batch 2 see in each step the samples that 1 process with batch 4 sees. The last, incomplete global
     batch is left out.
 
-    start: where a resumed run goes on: its epoch, and how many samples of it all processes together have seen.
+    start: where a resumed run goes on, with the same number of processes or another one. Every sample of its epoch is seen
+        once, before or after: but those that are left out at its end, fewer than a global batch.
     """
 
     def __init__(
@@ -107,8 +108,8 @@ class TrainSampler(Sampler[Draw]):
     ) -> None:
         self.length, self.batch_size, self.seed = length, batch_size, seed
         self.rank, self.world_size = rank, world_size
-        self.start = start
-        self.epoch = start.epoch
+        self.batch_of_all = batch_size * world_size
+        self.start, self.epoch = start, start.epoch
         if self.steps == 0:
             raise DataError(
                 f"the training split has {length} images, but one step takes {batch_size} x {world_size} "
@@ -117,8 +118,19 @@ class TrainSampler(Sampler[Draw]):
 
     @property
     def steps(self) -> int:
-        """Steps of an epoch."""
-        return self.length // (self.batch_size * self.world_size)
+        """Batches of an epoch."""
+        return self.length // self.batch_of_all
+
+    @property
+    def begun(self) -> int:
+        """Batches that count as done in the epoch of `start`: with those that are left they make `steps`."""
+        return self.steps - (self.length - self.start.samples) // self.batch_of_all
+
+    def samples_after(self, epoch: int, batches: int) -> int:
+        """How many samples of an epoch all processes together have seen when so many batches of it count as done."""
+        if epoch != self.start.epoch:
+            return batches * self.batch_of_all
+        return self.start.samples + (batches - self.begun) * self.batch_of_all
 
     def set_epoch(self, epoch: int) -> None:
         """Called by Lightning before each epoch."""
@@ -129,10 +141,9 @@ class TrainSampler(Sampler[Draw]):
 
     def __iter__(self) -> Iterator[Draw]:
         order = np.random.default_rng([self.seed, self.epoch]).permutation(self.length)
-        seen = self.start.samples if self.epoch == self.start.epoch else 0
-        for step in range(seen // (self.batch_size * self.world_size), self.steps):
-            start = (step * self.world_size + self.rank) * self.batch_size
-            for index in order[start : start + self.batch_size]:
+        for batch in range(self.begun if self.epoch == self.start.epoch else 0, self.steps):
+            first = self.samples_after(self.epoch, batch) + self.rank * self.batch_size
+            for index in order[first : first + self.batch_size]:
                 yield Draw(self.epoch, int(index))
 
 

@@ -8,6 +8,8 @@ import os
 import re
 import shutil
 import signal
+import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +20,7 @@ import torch
 from torch.utils.data import get_worker_info
 
 from icnet.errors import DataError
+from icnet.signals import SIGNALS
 
 _MOST = 256  # workers of a loader that a board has room for
 _SHARED = Path("/dev/shm")  # memory in which workers hand over what they read
@@ -30,7 +33,23 @@ def init_worker(worker: int) -> None:
     """Loader workers are the parallelism: OpenCV and torch keep to one thread in each."""
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
+    heed_parent_alone()
     gc.freeze()  # the collector would touch every object of the parent, and so copy the pages they share
+
+
+def heed_parent_alone() -> None:
+    """Ctrl-C, `timeout` and SLURM signal every process of a run: a worker ends when its parent, which may need it to finish
+    a step, tells it to."""
+    sys.excepthook = lambda *error: None  # called in the thread alone that hands over memory, when the parent has left
+    if hasattr(signal, "sigwaitinfo"):
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        threading.Thread(target=_end_when_told, daemon=True).start()
+
+
+def _end_when_told() -> None:
+    while signal.sigwaitinfo(SIGNALS).si_pid != os.getppid():
+        pass
+    os._exit(0)
 
 
 class Board:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import logging
 import signal
-import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import FrameType
 
+from icnet.signals import interrupted, take_over
 from icnet.sweep.ledger import Job, Ledger, read_metrics
 from icnet.sweep.plan import Step, move_aside, next_step
 from icnet.sweep.process import JobProcess, outcome
@@ -24,18 +22,6 @@ _LOOK_S = 0.1  # how often the jobs are looked at
 _GRACE_S = 30.0  # what a job that was told to stop has to save itself
 
 
-class Stop:
-    """The signal that told the sweep to stop; None while it may go on."""
-
-    def __init__(self) -> None:
-        self.received: signal.Signals | None = None
-        self.insists = False  # it came again: wait no longer
-
-    def __call__(self, number: int, _: FrameType | None) -> None:
-        self.insists = self.received is not None
-        self.received = signal.Signals(number)
-
-
 class Crew:
     """Up to `slots` jobs at a time. start: makes the process of a job; ended: told the number of each job that has ended."""
 
@@ -44,23 +30,25 @@ class Crew:
         self._running: list[JobProcess] = []
 
     def run(self, jobs: Sequence[Job]) -> None:
-        """Run all that is left to do of `jobs`. After SIGTERM, Ctrl-C or a lost terminal: SystemExit, 128 + signal."""
+        """Run all that is left to do of `jobs`. A first signal has them save themselves before it raises `Interrupted`."""
         waiting = deque(job for job in jobs if next_step(job) != "none")
-        with catch_signals() as stop:
-            try:
-                while (waiting or self._running) and stop.received is None:
-                    while waiting and len(self._running) < self._slots:
-                        self._begin(waiting.popleft())
-                    time.sleep(_LOOK_S)
-                    self._collect(stopping=False)
-                if stop.received is not None:
-                    self._stop(stop)
-                    jobs, folder = list(self._ledger.jobs.values()), self._ledger.folder
-                    log.info("%s; the same command with hydra.sweep.dir=%s goes on", say_counts(jobs), folder)
-                    raise SystemExit(128 + stop.received)
-            finally:
-                for process in self._running:
-                    process.kill()
+        received: list[int] = []
+        take_over(received.append)
+        try:
+            while (waiting or self._running) and not received:
+                while waiting and len(self._running) < self._slots:
+                    self._begin(waiting.popleft())
+                time.sleep(_LOOK_S)
+                self._collect(stopping=False)
+            if received:
+                self._stop()
+                jobs, folder = list(self._ledger.jobs.values()), self._ledger.folder
+                goes_on = f"; {say_counts(jobs)}; the same command with hydra.sweep.dir={folder} goes on"
+                raise interrupted(received[0], goes_on)
+        finally:
+            take_over(None)
+            for process in self._running:
+                process.kill()
 
     def _begin(self, job: Job) -> None:
         step = next_step(job)
@@ -81,12 +69,12 @@ class Crew:
             self._say(job, say_state(job))
             self._ended(job.number)
 
-    def _stop(self, stop: Stop) -> None:
+    def _stop(self) -> None:
         log.info("Stopping: the running jobs get %d s to save themselves; once more ends them at once", _GRACE_S)
         for process in self._running:
             process.send(signal.SIGTERM)
         deadline = time.monotonic() + _GRACE_S
-        while self._running and time.monotonic() < deadline and not stop.insists:
+        while self._running and time.monotonic() < deadline:
             time.sleep(_LOOK_S)
             self._collect(stopping=True)
         for process in self._running:
@@ -95,21 +83,3 @@ class Crew:
 
     def _say(self, job: Job, what: str) -> None:
         log.info("%s: %s", name_job(job, list(self._ledger.jobs.values())), what)
-
-
-@contextmanager
-def catch_signals() -> Iterator[Stop]:
-    """Note SIGTERM, SIGINT and SIGHUP instead of ending at once. Only the main thread may set handlers."""
-    stop = Stop()
-    if threading.current_thread() is not threading.main_thread():
-        yield stop
-        return
-    numbers = [signal.SIGTERM, signal.SIGINT]
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup
-        numbers.append(signal.SIGHUP)
-    earlier = {number: signal.signal(number, stop) for number in numbers}
-    try:
-        yield stop
-    finally:
-        for number, handler in earlier.items():
-            signal.signal(number, handler)

@@ -26,7 +26,6 @@ from icnet.data.plain import PlainPipeline
 from icnet.data.transforms import Augment
 from icnet.errors import ConfigError
 from icnet.report.results import describe_machine, write_results
-from icnet.signals import interruptible
 from icnet.tasks.setup.build import build, run_folder
 from icnet.training.datamodule import SegmentationDataModule
 
@@ -67,7 +66,7 @@ def benchmark(cfg: DictConfig) -> None:
     samples = [s for split in data.train_split for s in data.layout.samples(split)][: task.frames]
     folder, crop_size, scale = run_folder(), data.augment.crop_size, list(task.scale)
     Augment(crop_size, scale)  # refuses what cannot be
-    with interruptible(), one_core(), tempfile.TemporaryDirectory(dir=folder) as packs:
+    with one_core(), tempfile.TemporaryDirectory(dir=folder) as packs:
         ways = make_ways(samples, data.classes, crop_size, scale, Path(packs))
         seconds = measure(ways, len(samples), task.samples)
     metrics = summarize(ways, seconds, len(samples), task.samples)

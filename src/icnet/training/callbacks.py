@@ -1,16 +1,20 @@
-"""Lightning callbacks: the progress bar, and the guard against a loss that is not finite."""
+"""Lightning callbacks: the progress bar, the moving average, the guard against a loss that is not finite."""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
 from functools import partial
-from typing import Any
+from typing import Any, NoReturn
 
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback, RichProgressBar, WeightAveraging
 from torch import Tensor
 
-from icnet.errors import ConfigError, ICNetError
+from icnet.errors import ConfigError, ICNetError, Interrupted
+
+_NO_STEP = sys.maxsize
 
 
 class ProgressBar(RichProgressBar):
@@ -47,40 +51,58 @@ def _average(decay: float, averages: Any, currents: Any, count: Tensor | int) ->
         torch._foreach_copy_(averages, currents)
 
 
-class ValidateAtTheEnd(Callback):
-    """Validate after the very last step, wherever in an epoch it falls, so that the final weights get their score."""
+class StopOnNonFinite(Callback):
+    """End the run when the loss becomes NaN or infinite, or what a checkpoint would hold: then none is written.
 
-    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if trainer.check_val_every_n_epoch is not None and trainer.current_epoch + 1 == trainer.max_epochs:
-            trainer.check_val_every_n_epoch = 1
-
-    def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        if trainer.global_step == trainer.max_steps:
-            trainer.should_stop = True
-            if trainer.check_val_every_n_epoch is not None:
-                trainer.check_val_every_n_epoch = 1
-
-
-class StopOnNonFiniteLoss(Callback):
-    """End the run when the loss becomes NaN or infinite: what would follow is lost time.
-
-    every: on a GPU the loss is looked at every so many steps, because every look waits for the device.
+    every: on a GPU the losses are looked at every so many batches, because every look waits for the device; and before each
+        checkpoint, so before each validation.
     """
 
     def __init__(self, every: int = 10) -> None:
         self.every = every
+        self._losses: list[tuple[int, Tensor]] = []  # by step, not looked at
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        loss: Tensor = outputs["loss"]
-        if loss.device.type != "cpu" and trainer.global_step % self.every:
-            return
-        if not torch.isfinite(loss):
-            lr = trainer.optimizers[0].param_groups[0]["lr"]
-            raise ICNetError(
-                f"the loss is {float(loss)} at step {trainer.global_step} (lr {lr:.2g}): lower optimizer.lr, add "
-                "scheduler.warmup_steps or trainer.gradient_clip_val=1.0, or use trainer.precision=32-true"
-            )
+        self._losses.append((trainer.global_step, outputs["loss"]))
+        if pl_module.device.type == "cpu" or len(self._losses) >= self.every:
+            self._look(trainer)
+
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """All processes come here, before the first of them writes."""
+        self._look(trainer)
+        finite = all(bool(tensor.isfinite().all()) for tensor in _tensors(checkpoint))
+        if not trainer.strategy.reduce_boolean_decision(finite):
+            _stop(trainer, f"weights or the optimizer's state are not finite after step {trainer.global_step}")
+
+    def _look(self, trainer: pl.Trainer) -> None:
+        looked, self._losses = self._losses, []
+        if looked:
+            finite = torch.stack([loss for _, loss in looked]).isfinite()
+            faults = [step for (step, _), fine in zip(looked, finite.tolist(), strict=True) if not fine]
+            first = torch.tensor(min(faults, default=_NO_STEP), device=finite.device)
+            first = trainer.strategy.reduce(first, reduce_op="min")
+            if first < _NO_STEP:
+                _stop(trainer, f"the loss is not finite at step {int(first)}")
+
+
+def _tensors(node: Any) -> Iterator[Tensor]:
+    """All tensors in nested dictionaries and lists."""
+    if isinstance(node, Tensor):
+        yield node
+    elif isinstance(node, dict | list | tuple):
+        for part in node.values() if isinstance(node, dict) else node:
+            yield from _tensors(part)
+
+
+def _stop(trainer: pl.Trainer, what: str) -> NoReturn:
+    """All processes come here together; the first one says it."""
+    lr = trainer.optimizers[0].param_groups[0]["lr"]
+    error = ICNetError(
+        f"{what} (lr {lr:.2g}), so no checkpoint is written any more: lower optimizer.lr, add scheduler.warmup_steps or "
+        "trainer.gradient_clip_val=1.0, or use trainer.precision=32-true"
+    )
+    raise error if trainer.is_global_zero else Interrupted(str(error), status=1)

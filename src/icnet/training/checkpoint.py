@@ -13,7 +13,9 @@ from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
 from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.trainer.states import TrainerFn
 
+from icnet.errors import ConfigError
 from icnet.files import writing
+from icnet.training.progress import step_is_complete, validation_is_next
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -30,18 +32,18 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
 
 def _save(checkpoint: dict[str, Any], file: BinaryIO) -> None:
-    """torch.save, which reports a full disk as a RuntimeError."""
+    """torch.save, which hides what the system says of a full disk behind a RuntimeError of its own."""
     try:
         torch.save(checkpoint, file)
     except RuntimeError as error:
-        raise OSError(str(error)) from error
+        said = error.__context__
+        raise OSError(*said.args if isinstance(said, OSError) else [str(error)]) from error
 
 
 class Checkpoints(Callback):
-    """last.ckpt after each validation and in between when asked, best.ckpt by the highest `monitor`.
+    """last.ckpt before and after each validation and in between when asked, best.ckpt by the highest `monitor`.
 
-    A step after which a validation is due is saved after it, never before: who resumes from last.ckpt then misses no
-    validation.
+    Before it, so that a validation that fails costs no training; who resumes from there begins with it.
 
     folder: where the two files lie.
     monitor: name of the logged score.
@@ -51,10 +53,13 @@ class Checkpoints(Callback):
     def __init__(
         self, folder: Path, monitor: str, every_steps: int | None = None, every_minutes: float | None = None
     ) -> None:
+        if every_steps is not None and every_steps < 1:
+            raise ConfigError(f"task.save_every_steps is {every_steps}: give at least 1, or null")
         self.last, self.best = folder / "last.ckpt", folder / "best.ckpt"
         self.monitor = monitor
         self.every_steps, self.every_minutes = every_steps, every_minutes
         self.best_score = float("-inf")
+        self.saved_step = -1
         self._saved_at = time.monotonic()
 
     def state_dict(self) -> dict[str, Any]:
@@ -66,7 +71,7 @@ class Checkpoints(Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        if self._is_due(trainer) and not validation_is_next(trainer):
+        if step_is_complete(trainer) and (validation_is_next(trainer) or self._is_time(trainer)):
             self.save_last(trainer)
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -83,19 +88,11 @@ class Checkpoints(Callback):
     def save_last(self, trainer: pl.Trainer) -> None:
         """Write last.ckpt; all processes call this together."""
         trainer.save_checkpoint(self.last)
-        self._saved_at = time.monotonic()
+        self.saved_step, self._saved_at = trainer.global_step, time.monotonic()
 
-    def _is_due(self, trainer: pl.Trainer) -> bool:
-        if trainer.fit_loop._should_accumulate():
-            return False
+    def _is_time(self, trainer: pl.Trainer) -> bool:
         by_steps = self.every_steps is not None and trainer.global_step % self.every_steps == 0
         if by_steps or self.every_minutes is None:
             return by_steps
         late = time.monotonic() - self._saved_at >= 60 * self.every_minutes
         return bool(trainer.strategy.broadcast(late))
-
-
-def validation_is_next(trainer: pl.Trainer) -> bool:
-    """Whether Lightning will validate after the batch that just ended."""
-    fetcher = trainer.fit_loop._data_fetcher
-    return fetcher is not None and bool(trainer.fit_loop.epoch_loop._should_check_val_fx(fetcher))

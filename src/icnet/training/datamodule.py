@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Sized
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from icnet.data.dataset import EvalSampler, Frame, Place, SegmentationDataset, TrainSampler
-from icnet.data.labels import ClassTable
+from icnet.data.labels import IGNORE, ClassTable
 from icnet.data.layouts import Layout, Sample, split_names
 from icnet.data.pack.read import PackedFrames, open_packs
 from icnet.data.pipeline import count_cores
@@ -30,24 +30,31 @@ _PREFETCH = 4  # batches a worker is ahead: samples differ in what they cost
 class ResumableDataModule(pl.LightningDataModule):
     """Writes its place in the data into checkpoints, and goes on from there.
 
-    batch_size: per device, set by the subclass.
+    train_set; batch_size, per device; seed, of the order: set by the subclass.
     """
 
+    train_set: Sized
     batch_size: int
+    seed: int
     start = Place(0, 0)
 
     def state_dict(self) -> dict[str, Any]:
+        """After the last batch of an epoch, all its samples count as seen: those too few for a batch are left out."""
         assert self.trainer is not None
+        assert self.trainer.train_dataloader is not None
         loop = self.trainer.fit_loop
         batches = loop.epoch_loop.batch_progress.current.ready
         epoch = loop.epoch_progress.current.processed  # type: ignore[attr-defined]
-        place = Place(epoch, batches * self.batch_size * self.trainer.world_size)
-        if batches >= self.trainer.num_training_batches:
-            place = Place(place.epoch + 1, 0)
-        return place._asdict()
+        is_over = batches >= self.trainer.num_training_batches
+        sampler = self.trainer.train_dataloader.sampler
+        return Place(epoch, sampler.length if is_over else sampler.samples_after(epoch, batches))._asdict()
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.start = Place(**state_dict)
+
+    def build_sampler(self) -> TrainSampler:
+        """The order of the training samples, from where a resumed run goes on."""
+        return TrainSampler(len(self.train_set), self.batch_size, self.seed, *place_of(self.trainer), self.start)
 
 
 class SegmentationDataModule(ResumableDataModule):
@@ -69,6 +76,8 @@ class SegmentationDataModule(ResumableDataModule):
     seed: of order and augmentation.
     mean, std: of the channels red, green, blue on the scale 0..1, subtracted and divided by on the device.
     """
+
+    train_set: SegmentationDataset
 
     def __init__(
         self,
@@ -165,10 +174,15 @@ class SegmentationDataModule(ResumableDataModule):
         return self._packs.get(what)
 
     def train_dataloader(self) -> DataLoader[Frame]:
-        sampler = TrainSampler(len(self.train_set), self.batch_size, self.seed, *place_of(self.trainer), self.start)
-        return build_loader(self.train_set, sampler, self.batch_size, self.num_workers, self.trainer)
+        return build_loader(self.train_set, self.build_sampler(), self.batch_size, self.num_workers, self.trainer)
 
     def val_dataloader(self) -> DataLoader[Frame]:
+        """Lightning asks for it before it trains."""
+        if not any((label[:, :] != IGNORE).any() for _, label in map(self.val_set.read, range(len(self.val_set)))):
+            raise DataError(
+                f"{self.validation_split}: no validation frame has a labelled pixel; check data.val_split and "
+                "data.classes.ignored_ids"
+            )
         sampler = EvalSampler(len(self.val_set), *place_of(self.trainer))
         return build_loader(self.val_set, sampler, 1, self.num_workers, self.trainer)
 

@@ -1,65 +1,74 @@
-"""Signals: finish the step, save it, end with the signal's own status."""
+"""Signals while Lightning works: training saves its step first, and Lightning itself keeps its hands off them."""
 
 from __future__ import annotations
 
-import signal
-from types import FrameType
+from signal import SIGTERM
 from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 
-from icnet.errors import Interrupted
-from icnet.training.checkpoint import Checkpoints, validation_is_next
-
-_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name)]
+from icnet.signals import interrupted, pass_on, take_over
+from icnet.training.checkpoint import Checkpoints
+from icnet.training.progress import step_is_complete
 
 
 class SaveOnSignal(Callback):
-    """On Ctrl-C, SIGTERM or SIGUSR1 (SLURM, before a job's time ends) save last.ckpt and raise `Interrupted`.
+    """While it fits, a first signal has the step in work finished and saved to last.ckpt before it raises `Interrupted`.
 
-    The step in work is finished first; so is a validation, after which the step is saved anyway. A second Ctrl-C stops at
-    once, as usual.
+    A validation is cut off, since its step is saved before it; several processes finish it together. Stands after
+    `Checkpoints`.
     """
 
     def __init__(self, checkpoints: Checkpoints) -> None:
         self.checkpoints = checkpoints
         self.received: int | None = None
-        self._earlier: dict[int, Any] = {}
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        for number in _SIGNALS:
-            self._earlier[number] = signal.signal(number, self._receive)
-
-    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        while self._earlier:
-            signal.signal(*self._earlier.popitem())
+        take_over(self._receive)
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        stop = self.received is not None
-        if trainer.world_size > 1:  # whichever process got the signal, all stop at the same step
-            stop = trainer.strategy.reduce_boolean_decision(stop, all=False)
-        if stop and not validation_is_next(trainer) and not trainer.fit_loop._should_accumulate():
-            self.checkpoints.save_last(trainer)
+        if step_is_complete(trainer) and self._is_told(trainer):
+            if self.checkpoints.saved_step != trainer.global_step:
+                self.checkpoints.save_last(trainer)
             self._stop(trainer)
 
-    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Checkpoints stands before this callback and has saved the step."""
+    def on_validation_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any) -> None:
         if self.received is not None and trainer.world_size == 1:
             self._stop(trainer)
 
-    def _receive(self, number: int, frame: FrameType | None) -> None:
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if self._is_told(trainer):
+            self._stop(trainer)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        take_over(None)
+        self.on_validation_end(trainer, pl_module)
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        take_over(None)
+
+    def _receive(self, number: int) -> None:
         self.received = number
-        if number == signal.SIGINT:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def _is_told(self, trainer: pl.Trainer) -> bool:
+        """Whichever process got the signal, all stop at the same step."""
+        told = self.received is not None
+        return told if trainer.world_size == 1 else trainer.strategy.reduce_boolean_decision(told, all=False)
 
     def _stop(self, trainer: pl.Trainer) -> None:
-        number = signal.Signals(self.received or signal.SIGTERM)
-        folder = self.checkpoints.last.parents[1]
-        raise Interrupted(
-            f"stopped by {number.name} after step {trainer.global_step}, which is saved; "
-            f"go on with: python run.py task.resume={folder}",
-            status=130 if number == signal.SIGINT else 143,
-        )
+        saved = f" after step {trainer.global_step}, which is saved; go on with: python run.py task.resume="
+        raise interrupted(self.received or SIGTERM, f"{saved}{self.checkpoints.last.parents[1]}")
+
+
+def keep_signals(trainer: pl.Trainer) -> None:
+    """Leave signals to icnet.signals while this trainer works, and hand them on to the processes that it starts.
+
+    Lightning's own handler would have a run that SIGTERM ends end with status 0, and wait for other processes meanwhile.
+    """
+    connector = trainer._signal_connector  # private: _signal_connector (pytorch_lightning 2.6)
+    connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
+    if trainer.strategy.launcher is not None:
+        pass_on(trainer.strategy.launcher.kill)

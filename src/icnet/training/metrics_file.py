@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import io
 import logging
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,8 @@ import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.trainer.states import TrainerFn
 
-from icnet.files import writing
+from icnet.files import read_whole_lines, unwritable, writing
+from icnet.training.progress import is_logged
 
 log = logging.getLogger("icnet.progress")  # into run.log, and onto the screen where no progress bar is
 
@@ -20,39 +23,63 @@ class MetricsFile(Callback):
     """Writes the training values every `log_every_n_steps` and the validation values after each validation.
 
     A row's step is the number of optimizer steps done. It is written before a checkpoint of the step is, so that a run that
-    is resumed from the checkpoint has it already; rows of later steps are dropped then.
+    is resumed from the checkpoint has it already; rows of later steps are dropped then. Rows are appended: the file is
+    written anew only where a run is resumed or a column appears.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.rows: dict[int, dict[str, float]] = {}
+        self._columns: list[str] = []  # of the file; none before this process has written it
+        self._step, self._row, self._place = -1, dict[str, float](), 0  # its last row, and the byte where that begins
 
     def on_load_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        self.rows = {step: row for step, row in read_rows(self.path).items() if step <= checkpoint["global_step"]}
+        if trainer.state.fn == TrainerFn.FITTING and trainer.is_global_zero:
+            rows = {step: row for step, row in read_rows(self.path).items() if step <= checkpoint["global_step"]}
+            if rows:
+                self._rewrite(rows)
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        every = trainer.log_every_n_steps  # type: ignore[attr-defined]
-        if trainer.global_step % every == 0 and not trainer.fit_loop._should_accumulate():
+        if is_logged(trainer):
             self._add(trainer, prefix="val/", wanted=False)
-            log.info("%s", describe(trainer.global_step, self.rows.get(trainer.global_step, {}), "train/"))
+            log.info("%s", describe(self._step, self._row, "train/"))
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if trainer.state.fn == TrainerFn.FITTING and not trainer.sanity_checking:
             self._add(trainer, prefix="val/", wanted=True)
-            log.info("%s", describe(trainer.global_step, self.rows.get(trainer.global_step, {}), "val/"))
+            log.info("%s", describe(self._step, self._row, "val/"))
 
     def _add(self, trainer: pl.Trainer, prefix: str, wanted: bool) -> None:
         """Put the values whose names start with `prefix` (or do not) into the row of this step."""
         if not trainer.is_global_zero:
             return
-        row = self.rows.setdefault(trainer.global_step, {"epoch": trainer.current_epoch})
-        metrics = trainer.callback_metrics
-        row.update({name: float(value) for name, value in metrics.items() if name.startswith(prefix) == wanted})
-        write_rows(self.path, self.rows)
+        step, metrics = trainer.global_step, trainer.callback_metrics
+        row = self._row if step == self._step else {"epoch": float(trainer.current_epoch)}
+        row |= {name: float(value) for name, value in metrics.items() if name.startswith(prefix) == wanted}
+        if row.keys() <= set(self._columns):
+            self._append(step, row)
+        else:
+            self._rewrite((read_rows(self.path) if self._columns else {}) | {step: row})
+
+    def _append(self, step: int, row: dict[str, float]) -> None:
+        """Behind the other rows, or over the last one where that is of the same step and becomes longer."""
+        try:
+            with self.path.open("r+b") as file:
+                self._place = file.seek(self._place) if step == self._step else file.seek(0, io.SEEK_END)
+                file.write(_line(self._columns, step, row))
+                file.truncate()
+        except OSError as error:
+            raise unwritable(self.path, error) from error
+        self._step, self._row = step, row
+
+    def _rewrite(self, rows: Mapping[int, dict[str, float]]) -> None:
+        write_rows(self.path, rows)
+        self._columns, self._step = columns_of(rows), max(rows)
+        self._row = rows[self._step]
+        self._place = self.path.stat().st_size - len(_line(self._columns, self._step, self._row))
 
 
 def describe(step: int, row: dict[str, float], prefix: str) -> str:
@@ -61,19 +88,26 @@ def describe(step: int, row: dict[str, float], prefix: str) -> str:
     return f"step {step}: " + ", ".join(f"{name} {row[name]:.4g}" for name in names)
 
 
-def write_rows(path: Path, rows: dict[int, dict[str, float]]) -> None:
+def columns_of(rows: Mapping[int, Mapping[str, float]]) -> list[str]:
+    """The columns that the file has for these rows, after that of the step."""
+    return list(dict.fromkeys(["epoch", *(name for row in rows.values() for name in row)]))
+
+
+def write_rows(path: Path, rows: Mapping[int, Mapping[str, float]]) -> None:
     """Write the whole file, whole or not at all."""
-    names = list(dict.fromkeys(name for row in rows.values() for name in row if name != "epoch"))
+    columns = columns_of(rows)
     with writing(path) as part, part.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, ["step", "epoch", *names], restval="")
-        writer.writeheader()
-        for step, row in sorted(rows.items()):
-            writer.writerow({"step": step, **{name: f"{value:.9g}" for name, value in row.items()}})
+        csv.writer(file, lineterminator="\n").writerow(["step", *columns])
+        file.writelines(_line(columns, step, row).decode() for step, row in sorted(rows.items()))
 
 
 def read_rows(path: Path) -> dict[int, dict[str, float]]:
-    """The inverse of `write_rows`; no rows where there is no file."""
+    """The inverse of `write_rows`, without a last row that was cut off; no rows where there is no file."""
     if not path.is_file():
         return {}
-    with path.open(newline="", encoding="utf-8") as file:
-        return {int(row.pop("step")): {k: float(v) for k, v in row.items() if v} for row in csv.DictReader(file)}
+    lines = csv.DictReader(read_whole_lines(path))
+    return {int(row.pop("step")): {name: float(value) for name, value in row.items() if value} for row in lines}
+
+
+def _line(columns: Sequence[str], step: int, row: Mapping[str, float]) -> bytes:
+    return ",".join([str(step), *(f"{row[name]:.9g}" if name in row else "" for name in columns)]).encode() + b"\n"

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from icnet.data.dataset import EvalSampler, TrainSampler
+from icnet.data.dataset import EvalSampler
 from icnet.data.imagenet import ImageFolder, Picture
 from icnet.errors import DataError
 from icnet.model.classifier import BackboneClassifier
@@ -24,6 +24,8 @@ class ImageNetDataModule(ResumableDataModule):
 
     crop_size: side of the square that the network sees. batch_size: per device. num_workers: None chooses.
     """
+
+    train_set: ImageFolder
 
     def __init__(
         self,
@@ -53,8 +55,7 @@ class ImageNetDataModule(ResumableDataModule):
         return len(self.train_set.classes)
 
     def train_dataloader(self) -> DataLoader[Picture]:
-        sampler = TrainSampler(len(self.train_set), self.batch_size, self.seed, *place_of(self.trainer), self.start)
-        return build_loader(self.train_set, sampler, self.batch_size, self.num_workers, self.trainer)
+        return build_loader(self.train_set, self.build_sampler(), self.batch_size, self.num_workers, self.trainer)
 
     def val_dataloader(self) -> DataLoader[Picture]:
         sampler = EvalSampler(len(self.val_set), *place_of(self.trainer))

@@ -9,12 +9,14 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Callback
 
+from icnet.training.progress import is_logged, validation_is_next
+
 
 class ImagesPerSecond(Callback):
     """Logs train/images_per_second: of all processes together, over the steps since it was last logged.
 
-    Loading counts; validations, and what is saved and shown after them, do not. Stands before the callback that writes
-    metrics.csv.
+    Loading counts; validations, and what is saved and shown around them, do not. Stands before the callback that writes
+    metrics.csv, after the one that decides about validations.
     """
 
     def __init__(self) -> None:
@@ -28,17 +30,14 @@ class ImagesPerSecond(Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         self._images += len(batch.image) * trainer.world_size
-        every = trainer.log_every_n_steps  # type: ignore[attr-defined]
-        if trainer.fit_loop._should_accumulate() or not every or trainer.global_step % every:
-            return
-        if pl_module.device.type == "cuda":  # its queue would otherwise count as done
-            torch.cuda.synchronize(pl_module.device)
-        now = time.monotonic()
-        pl_module.log("train/images_per_second", self._images / (now - self._begin))
-        self._restart(now)
-
-    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        self._paused = time.monotonic()
+        if is_logged(trainer):
+            if pl_module.device.type == "cuda":  # its queue would otherwise count as done
+                torch.cuda.synchronize(pl_module.device)
+            now = time.monotonic()
+            pl_module.log("train/images_per_second", self._images / (now - self._begin))
+            self._restart(now)
+        if validation_is_next(trainer):
+            self._paused = time.monotonic()
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from icnet.errors import DataError
+from icnet.files import read_whole_lines
 
 
 @dataclass(frozen=True)
@@ -27,10 +28,9 @@ class History:
 
 
 def read_history(path: Path) -> History:
-    """Read metrics.csv. A last line that was cut off (the run is still going, or was killed) reads as empty cells."""
+    """Read metrics.csv, without a last line that was cut off (the run is still going, or was killed)."""
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            names, *rows = list(csv.reader(file)) or [[]]
+        names, *rows = list(csv.reader(read_whole_lines(path))) or [[]]
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror}): check the path and its permissions") from error
     except (UnicodeDecodeError, csv.Error) as error:

@@ -11,7 +11,6 @@ from icnet.data.judged import JudgedDataset
 from icnet.deploy.speed import measure_image_ms
 from icnet.engines.engine import Engine
 from icnet.errors import ICNetError
-from icnet.signals import interruptible
 from icnet.tasks.evaluate.scores import summarize_exit
 from icnet.tasks.setup.trainer import is_out_of_memory
 from icnet.training.evaluation import Evaluation, judge
@@ -24,10 +23,9 @@ def judge_frames(
     frames: JudgedDataset,
     num_workers: int | None,
 ) -> Evaluation:
-    """`judge`, which a signal ends with its own status and too little memory with what to make smaller."""
+    """`judge`, which too little memory ends with what to make smaller."""
     try:
-        with interruptible():
-            return judge(trainer, main, others, frames, num_workers)
+        return judge(trainer, main, others, frames, num_workers)
     except RuntimeError as error:
         if not is_out_of_memory(error):
             raise

@@ -14,7 +14,6 @@ from omegaconf import DictConfig
 from icnet.data.sources import is_video
 from icnet.errors import ConfigError, DataError
 from icnet.report.results import describe_machine, write_results
-from icnet.signals import interruptible
 from icnet.tasks.predict.images import predict_images
 from icnet.tasks.predict.video import predict_video
 from icnet.tasks.predict.workload import Outcome
@@ -34,11 +33,10 @@ def predict(cfg: DictConfig) -> None:
     cv2.setNumThreads(0)  # the images are the parallelism
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # its lines about broken files name none
     folder = run_folder()
-    with interruptible():
-        trained = read_trained(cfg)
-        trained = trained._replace(engine=trained.engine.to(choose_device(cfg.trainer)))
-        predict_source = predict_video if is_video(cfg.source) else predict_images
-        outcome = predict_source(cfg, trained.engine, folder / "predictions")
+    trained = read_trained(cfg)
+    trained = trained._replace(engine=trained.engine.to(choose_device(cfg.trainer)))
+    predict_source = predict_video if is_video(cfg.source) else predict_images
+    outcome = predict_source(cfg, trained.engine, folder / "predictions")
     protocol = describe_protocol(cfg, trained, outcome)
     write_results(folder, "predict", cfg.name, summarize(outcome), protocol, time.monotonic() - begin)
     log.info("%d %s predicted; results: %s", outcome.images, outcome.unit, folder / "predictions")

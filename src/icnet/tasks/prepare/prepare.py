@@ -24,7 +24,6 @@ from icnet.errors import ConfigError, DataError
 from icnet.files import writing
 from icnet.report.check import say_reading, write_check
 from icnet.report.results import describe_machine, write_results
-from icnet.signals import interruptible
 from icnet.tasks.prepare.convert import convert_camvid, draw_labels, write_lists, write_packs
 from icnet.tasks.prepare.propose import (
     check_name,
@@ -44,15 +43,12 @@ _VAL_FRACTION = 0.2  # of the training frames validates, for a proposal, where n
 
 
 def prepare(cfg: DictConfig) -> None:
-    """Convert, check, say what was found, write what is asked for; DataError where something must be mended first."""
-    check_settings(cfg)
-    with interruptible():
-        check_and_write(cfg)
+    """Convert, check, say what was found, write what is asked for; DataError where something must be mended first.
 
-
-def check_and_write(cfg: DictConfig) -> None:
-    """What was found is written also where something that was asked for fails."""
+    What was found is written also where something that was asked for fails.
+    """
     begin = time.monotonic()
+    check_settings(cfg)
     advice = list(convert_camvid(cfg))
     layout = open_layout(cfg)
     advice += draw_labels(cfg.task.labels, layout, splits_of(cfg))

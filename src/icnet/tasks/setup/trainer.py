@@ -22,12 +22,13 @@ from icnet.tasks.setup.build import build
 from icnet.tasks.setup.device import choose_precision
 from icnet.tasks.setup.loggers import build_loggers
 from icnet.tracking.tracker import Examples
-from icnet.training.callbacks import ProgressBar, ValidateAtTheEnd
+from icnet.training.callbacks import ProgressBar, StopOnNonFinite
 from icnet.training.checkpoint import AtomicCheckpointIO, Checkpoints
 from icnet.training.datamodule import SegmentationDataModule
-from icnet.training.interrupt import SaveOnSignal
+from icnet.training.interrupt import SaveOnSignal, keep_signals
 from icnet.training.metrics_file import MetricsFile
 from icnet.training.pretrain import ImageNetDataModule
+from icnet.training.progress import NEVER, Progress
 from icnet.training.speed import ImagesPerSecond
 
 Data = SegmentationDataModule | ImageNetDataModule
@@ -36,11 +37,9 @@ _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 
 def build_trainer(cfg: DictConfig, folder: Path, monitor: str) -> pl.Trainer:
     """Lightning's Trainer with our checkpoints, callbacks and loggers; `monitor` decides which checkpoint is best."""
-    steps, epochs, every = cfg.trainer.max_steps, cfg.trainer.max_epochs, cfg.trainer.val_check_interval
+    steps, epochs = cfg.trainer.max_steps, cfg.trainer.max_epochs
     if (steps or -1) < 0 and (epochs or -1) < 0:
         raise ConfigError("the run has no end: give trainer.max_steps or trainer.max_epochs")
-    if every is not None and every <= 0:
-        raise ConfigError(f"trainer.val_check_interval is {every}: give a number of steps, or a share of an epoch")
     check_recipe(cfg)
     callbacks = build_callbacks(cfg, folder, monitor)
     synchronised = cfg.trainer.accelerator != "cpu" and torch.cuda.is_available()  # on one device it stays plain
@@ -52,7 +51,8 @@ def build_trainer(cfg: DictConfig, folder: Path, monitor: str) -> pl.Trainer:
         default_root_dir=str(folder),
         sync_batchnorm=cfg.trainer.get("sync_batchnorm", synchronised),
         precision=choose_precision(cfg.trainer),
-        check_val_every_n_epoch=None if isinstance(every, int) else cfg.trainer.check_val_every_n_epoch,
+        val_check_interval=NEVER,  # Progress decides
+        check_val_every_n_epoch=None,
         enable_progress_bar=any(isinstance(callback, pl.callbacks.ProgressBar) for callback in callbacks),
         enable_model_summary=cfg.trainer.get("enable_model_summary", False),
     )
@@ -63,8 +63,9 @@ def build_callbacks(cfg: DictConfig, folder: Path, monitor: str) -> list[pl.Call
     chosen = [build(node) for node in (cfg.get("callbacks") or {}).values() if node]
     shown = cfg.trainer.get("enable_progress_bar", True)
     chosen = [callback for callback in chosen if shown or not isinstance(callback, pl.callbacks.ProgressBar)]
+    progress = Progress(cfg.trainer.val_check_interval, cfg.trainer.check_val_every_n_epoch)
     checkpoints = Checkpoints(folder / "checkpoints", monitor, cfg.task.save_every_steps, cfg.task.save_every_minutes)
-    own = [ImagesPerSecond(), ValidateAtTheEnd(), MetricsFile(folder / "metrics.csv"), checkpoints, Examples()]
+    own = [StopOnNonFinite(), progress, ImagesPerSecond(), MetricsFile(folder / "metrics.csv"), checkpoints, Examples()]
     return [*chosen, *own, SaveOnSignal(checkpoints)]
 
 
@@ -88,6 +89,7 @@ def _build_trainer(cfg: DictConfig, **settings: Any) -> pl.Trainer:
         )
     except MisconfigurationException as error:  # devices that are not there, and what Lightning refuses to combine
         raise ConfigError(f"trainer: {' '.join(str(error).split())}") from error
+    keep_signals(trainer)
     return trainer
 
 
