@@ -133,3 +133,24 @@ def test_a_process_that_waits_in_a_library_for_ever_ends_all_the_same(tmp_path: 
         process.send_signal(signal.SIGTERM)
         _, said = process.communicate(timeout=30)
     assert (process.returncode, said) == (143, "icnet: stopped by SIGTERM\n")
+
+
+@pytest.mark.slow
+def test_a_process_that_has_heard_the_signal_has_all_the_time_it_needs_also_where_it_came_twice() -> None:
+    """As one that uploads its results, under `timeout`, which signals the process and its group."""
+    program = (
+        "import time; from icnet.errors import Interrupted; from icnet.signals import interruptible\n"
+        "with interruptible():\n"
+        "    try:\n"
+        "        print('waits', flush=True); time.sleep(60)\n"
+        "    except Interrupted:\n"
+        "        time.sleep(14); print('done', flush=True)"
+    )
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "waits\n"
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.5)
+        process.send_signal(signal.SIGTERM)
+        said, _ = process.communicate(timeout=40)
+    assert (process.returncode, said) == (0, "done\n")

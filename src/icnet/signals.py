@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import sys
 import time
@@ -59,19 +60,28 @@ class _Signals:
         return Timer(_AGAIN_S, os.kill, (os.getpid(), number)).start()
 
     def watch(self, numbers: int) -> None:
-        """In a thread: end the process where the main one hears nothing, waiting in a library for what will never come.
+        """In a thread: end the process where the main one hears nothing, since it waits in a library for what never comes.
 
-        numbers: a pipe of the signals. Whoever reacts may wait long for others, and a follower for the first process.
+        numbers: a pipe of the signals, until it is closed. Training may wait long for others; a follower waits for the first
+        process.
         """
-        while read := os.read(numbers, 1):
-            at = time.monotonic()
-            if read[0] in SIGNALS:
-                time.sleep(_PATIENCE_S)
-                if self._at < at - _TOGETHER_S and self.react is None and not is_follower():
-                    stop = interrupted(read[0])
-                    print(f"icnet: {stop}", file=sys.stderr, flush=True)
-                    os._exit(stop.status)
+        number, since = 0, float("inf")  # a signal that nobody has heard yet, and when it came
+        while not (ready := select.select([numbers], [], [], _PATIENCE_S)[0]) or (read := os.read(numbers, 64)):
+            now = time.monotonic()
+            if ready and since > now and (received := [n for n in read if n in SIGNALS]):
+                number, since = received[0], now
+            if self._at >= since - _PATIENCE_S or self.react is not None or is_follower():
+                since = float("inf")
+            elif now - since >= _PATIENCE_S:
+                _end(interrupted(number))
         os.close(numbers)
+
+
+def _end(stop: Interrupted) -> None:
+    try:
+        print(f"icnet: {stop}", file=sys.stderr, flush=True)
+    finally:  # also where nobody reads it any more
+        os._exit(stop.status)
 
 
 _signals = _Signals()
