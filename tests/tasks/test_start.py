@@ -105,8 +105,6 @@ def test_any_file_given_for_weights_is_named_in_one_line(
     good = run_icnet("trainer.max_steps=1", folder="good") / "checkpoints" / "best.ckpt" if "{good}" in given else ""
     bad = tmp_path / "given.ckpt"
     tiny = TINY if "task=" not in given else ("trainer.accelerator=cpu", "data.num_workers=0")
-    if "backbone" not in given and "task=" not in given:
-        tiny = TINY
     overrides = ["data.prepare=null", f"data.root={streets}", *tiny, *given.format(bad, good=good).split()]
     config = compose_run(overrides, tmp_path / "run")
     for name, content in FILES.items():

@@ -35,7 +35,7 @@ def recover_logged(folder: Path) -> dict[int, set[str]]:
 
 def read_records(data: bytes) -> Iterator[tuple[Any, int]]:
     """The whole records of a file, each with the place where it ends."""
-    # private: wandb.proto.wandb_internal_pb2 (wandb 0.31.0)
+    # private: wandb.proto.wandb_internal_pb2.Record (wandb 0.31.0)
     from wandb.proto.wandb_internal_pb2 import Record  # type: ignore[attr-defined]
 
     place, parts = _HEADER.size, b""

@@ -24,6 +24,7 @@ class ProgressBar(RichProgressBar):
         items = super().get_metrics(trainer, pl_module)
         return {name.rsplit("/")[-1]: value for name, value in items.items() if name != "v_num"}
 
+    # private: _get_train_description (pytorch_lightning 2.6)
     def _get_train_description(self, current_epoch: int) -> str:
         """Lightning would show "Epoch 3/-2" where steps alone limit the run."""
         last = self.trainer.max_epochs
@@ -45,6 +46,7 @@ class MovingAverage(WeightAveraging):
 def _average(decay: float, averages: Any, currents: Any, count: Tensor | int) -> None:
     """Update tensors of one kind and device in place; whole numbers (counters of BN) are copied."""
     kept = min(decay, (1 + int(count)) / (10 + int(count)))
+    # private: _foreach_lerp_, _foreach_copy_ (torch 2.13): as Lightning hands the averages over
     if averages[0].is_floating_point():
         torch._foreach_lerp_(averages, currents, 1 - kept)
     else:

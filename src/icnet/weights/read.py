@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import struct
+import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -31,7 +32,9 @@ def read_content(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise WeightsError(f"there is no file {path}: check the path")
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():  # of the pickle protocol: what is wrong with a file is said once, below
+            warnings.simplefilter("ignore", UserWarning)
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except PermissionError as error:
         raise WeightsError(f"{path} cannot be read ({error.strerror}): check its permissions") from error
     except _BROKEN as error:

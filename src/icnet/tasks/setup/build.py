@@ -44,4 +44,4 @@ def build(node: DictConfig, **objects: Any) -> Any:
 
 
 def _place(node: DictConfig) -> str:
-    return str(node._get_full_key(None)) or "the configuration"
+    return str(node._get_full_key(None)) or "the configuration"  # private: _get_full_key (omegaconf 2.3)
