@@ -24,6 +24,7 @@ TASKS = {
     "predict": "icnet.tasks.predict.predict:predict",
     "prepare": "icnet.tasks.prepare.prepare:prepare",
     "benchmark": "icnet.tasks.benchmark:benchmark",
+    "export": "icnet.tasks.export.export:export",
 }
 _TRAINING = ("train", "pretrain")
 # The groups without which there is no configuration
@@ -41,6 +42,7 @@ _UNUSED = {
     "evaluate": ("source", *_OF_A_FIT),
     "predict": ("logger", "data.split", *_OF_A_FIT),
     "prepare": ("source", "ckpt"),
+    "export": ("source", "logger", *_OF_A_FIT),
     "benchmark": ("source", "ckpt", "logger", "model", "backbone", *_OF_A_FIT),
 }
 # What the tasks hand to Lightning's Trainer themselves

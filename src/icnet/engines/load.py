@@ -7,6 +7,8 @@ from pathlib import Path
 import torch
 
 from icnet.data.labels import ClassTable
+from icnet.engines.engine import Engine
+from icnet.engines.exported import is_exported, open_exported
 from icnet.engines.pytorch import CompiledEngine, TorchEngine
 from icnet.model.preprocess import Normalize
 from icnet.weights.checkpoint import read_source
@@ -14,11 +16,14 @@ from icnet.weights.checkpoint import read_source
 
 def load_engine(
     path: str | Path, autocast: torch.dtype | None = None, compiled: bool = False, channels_last: bool = True
-) -> TorchEngine:
-    """The whole network of a checkpoint on the CPU, with its preprocessing and classes; `at` gives its exits.
+) -> Engine:
+    """What a checkpoint or an exported file holds, with its preprocessing and classes; `at` gives its exits.
 
-    channels_last: memory layout, the faster one on CPUs and on tensor cores.
+    autocast: the type that convolutions compute in, where what runs the file lets one choose; None: fp32.
+    compiled, channels_last: of a checkpoint's network; the second memory layout is faster on CPUs and on tensor cores.
     """
+    if is_exported(path):
+        return open_exported(path, autocast)
     source = read_source(path)
     net = source.build()
     if channels_last:

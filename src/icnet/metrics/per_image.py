@@ -1,4 +1,4 @@
-"""The confusion matrix of each image, for what needs to know how scores vary from image to image."""
+"""What is counted for each image by itself, for what needs to know how it varies from image to image."""
 
 from __future__ import annotations
 
@@ -34,10 +34,31 @@ class PerImageConfusion(RowMetric):
 
     def compute(self) -> Tensor:
         """The matrices so far, by ascending place."""
-        table = self.table()
-        places, order = table[:, 0].sort()
-        if (twice := places[1:][places.diff() == 0]).numel():
-            raise ValueError(
-                f"image {int(twice[0])} of the data set was counted twice: let each process see other images"
-            )
-        return table[order, 1:].reshape(-1, self.num_classes, self.num_classes)
+        return _by_place(self.table()).reshape(-1, self.num_classes, self.num_classes)
+
+
+class PerImageDifference(RowMetric):
+    """Counts of pixels at which two label maps of an image differ, and of all pixels; labels play no part.
+
+    `compute` returns (images, 2) int64 in the order of the data set.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(width=3, **kwargs)
+
+    def update(self, label_map: Tensor, other: Tensor, place: int) -> None:
+        """label_map, other: (1, H, W) train ids; place: of the image in the data set."""
+        differing = int((label_map != other).sum())
+        self.append(torch.tensor([[place, differing, label_map.numel()]]))
+
+    def compute(self) -> Tensor:
+        """The counts so far, by ascending place."""
+        return _by_place(self.table())
+
+
+def _by_place(table: Tensor) -> Tensor:
+    """Rows without the place that they begin with, in its order."""
+    places, order = table[:, 0].sort()
+    if (twice := places[1:][places.diff() == 0]).numel():
+        raise ValueError(f"image {int(twice[0])} of the data set was counted twice: let each process see other images")
+    return table[order, 1:]

@@ -69,7 +69,7 @@ def size_of(x: Tensor) -> tuple[int, int]:
 def stage_size(images: Tensor, stride: int) -> tuple[int, int]:
     """(ceil(H / stride), ceil(W / stride)) for images (N, 3, H, W): the size of the stage at this stride."""
     height, width = size_of(images)
-    return -(-height // stride), -(-width // stride)
+    return (height + stride - 1) // stride, (width + stride - 1) // stride  # -(-h // s) is truncated in exported graphs
 
 
 def sample_labels(labels: Tensor, size: tuple[int, int], align_corners: bool = False) -> Tensor:

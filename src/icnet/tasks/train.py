@@ -11,6 +11,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from icnet.data.class_weights import check_weights, compute_class_weights
+from icnet.data.images import read_size
 from icnet.data.judged import JudgedDataset
 from icnet.engines.engine import Engine
 from icnet.engines.load import load_engine
@@ -100,6 +101,7 @@ def build_module(cfg: DictConfig, data: SegmentationDataModule, network: Network
         scheduler=build(cfg.scheduler),
         normalize=network.normalize,
         classes=data.classes,
+        frame_size=read_size(data.val_set.samples[0].label),
         loaded=network.loaded,
         compile_cascade=cfg.model.compile,
     )

@@ -17,7 +17,7 @@ from icnet.engines.engine import Engine
 from icnet.errors import DataError
 from icnet.metrics.boundary import BoundaryResult, BoundaryScores
 from icnet.metrics.instances import InstanceIoU, InstanceScores
-from icnet.metrics.per_image import PerImageConfusion
+from icnet.metrics.per_image import PerImageConfusion, PerImageDifference
 from icnet.metrics.segments import ConfusionByDistance, CountsBySize
 from icnet.training.datamodule import build_loader, place_of
 
@@ -28,12 +28,14 @@ class Evaluation:
 
     matrices: (images, classes, classes) confusion matrices, in the order of the data set.
     others: the same of each further engine, by its name.
+    differing: of each of them (images, 2), the pixels that it gives another class than the main engine, and all pixels.
     by_size: (sizes, 3, classes) as `CountsBySize`; by_distance: (distances, classes, classes) as `ConfusionByDistance`.
     instances: None where the data set has no instances.
     """
 
     matrices: Tensor
     others: Mapping[str, Tensor]
+    differing: Mapping[str, Tensor]
     boundary: BoundaryResult
     by_size: Tensor
     by_distance: Tensor
@@ -74,11 +76,13 @@ class EvaluationModule(pl.LightningModule):
         count = len(classes)
         self.confusion = PerImageConfusion(count)
         self.other_confusions = {name: PerImageConfusion(count) for name in others}
+        self.differences = {name: PerImageDifference() for name in others}
         self.boundary = BoundaryScores(count)
         self.by_size = CountsBySize(count)
         self.by_distance = ConfusionByDistance(count)
         self.instances = InstanceIoU(classes) if classes.instance_sizes and frames.have_instances() else None
-        self.parts = nn.ModuleList(self.other_confusions.values())  # Lightning brings metrics to the device
+        # Lightning brings metrics to the device
+        self.parts = nn.ModuleList([*self.other_confusions.values(), *self.differences.values()])
 
     def on_test_start(self) -> None:
         """Engines need be no modules; they stay on the device afterwards, where what is timed next is timed."""
@@ -91,7 +95,9 @@ class EvaluationModule(pl.LightningModule):
         label_map = batch.image if self.main is None else self._read(self.main, batch, place)
         self.confusion.update(label_map, batch.label, index)
         for name, engine in self.others.items():
-            self.other_confusions[name].update(self._read(engine, batch, place), batch.label, index)
+            other = self._read(engine, batch, place)
+            self.other_confusions[name].update(other, batch.label, index)
+            self.differences[name].update(label_map, other, place)
         for metric in (self.boundary, self.by_size, self.by_distance):
             metric.update(label_map, batch.label)
         if self.instances is not None:
@@ -107,6 +113,7 @@ class EvaluationModule(pl.LightningModule):
         self.result = Evaluation(
             self.confusion.compute(),
             {name: confusion.compute() for name, confusion in self.other_confusions.items()},
+            {name: difference.compute() for name, difference in self.differences.items()},
             self.boundary.compute(),
             self.by_size.compute(),
             self.by_distance.compute(),

@@ -32,6 +32,7 @@ class SegmentationModule(pl.LightningModule):
     optimizer: (net, names of the parameters that were loaded) -> Optimizer.
     scheduler: (optimizer, number of steps of the whole run) -> scheduler, stepped once per step.
     classes: written into every checkpoint, beside the network's architecture and its preprocessing.
+    frame_size: (height, width) of the data's frames, written too: for what is exported.
     loaded: names of the parameters of `net` that do not start anew; they learn at the plain rate.
     compile_cascade: run the cascade through torch.compile; files never show it.
     """
@@ -44,11 +45,13 @@ class SegmentationModule(pl.LightningModule):
         scheduler: SchedulerFactory,
         normalize: Normalize,
         classes: ClassTable,
+        frame_size: tuple[int, int] | None = None,
         loaded: frozenset[str] = frozenset(),
         compile_cascade: bool = False,
     ) -> None:
         super().__init__()
         self.net, self.objective, self.normalize, self.classes = net, objective, normalize, classes
+        self.frame_size = frame_size
         self.confusion = ConfusionMatrix(len(classes))
         self._optimizer, self._scheduler, self._loaded = optimizer, scheduler, loaded
         self._cascade: Callable[[Tensor], CascadeLogits] = (
@@ -102,5 +105,6 @@ class SegmentationModule(pl.LightningModule):
             "architecture": self.net.architecture,
             "classes": self.classes.to_dict(),
             "preprocessing": self.normalize.to_dict(),
+            "frame_size": None if self.frame_size is None else list(self.frame_size),
             "loaded": sorted(self._loaded),
         }

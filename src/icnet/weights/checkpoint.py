@@ -20,6 +20,7 @@ class Source(NamedTuple):
 
     architecture: in today's version; classes, preprocessing: as their `to_dict` gives them.
     loaded: names of the parameters that did not start anew in its training.
+    frame_size: [height, width] of the frames of its data; None in older files.
     """
 
     origin: Path
@@ -28,6 +29,7 @@ class Source(NamedTuple):
     preprocessing: Mapping[str, Any]
     state: Mapping[str, Tensor]
     loaded: Sequence[str] = ()
+    frame_size: Sequence[int] | None = None
 
     def build(self) -> ICNet:
         """The network with its weights, in eval mode, on the CPU."""
@@ -80,4 +82,12 @@ def to_source(path: Path, content: Mapping[str, Any]) -> Source:
     except (ValueError, KeyError, TypeError) as error:
         raise WeightsError(f"{path}: {error}; use the icnet that wrote it") from error
     state = {k.removeprefix("net."): v for k, v in content["state_dict"].items() if k.startswith("net.")}
-    return Source(path, architecture, about["classes"], about["preprocessing"], state, about.get("loaded", ()))
+    return Source(
+        path,
+        architecture,
+        about["classes"],
+        about["preprocessing"],
+        state,
+        about.get("loaded", ()),
+        about.get("frame_size"),
+    )

@@ -17,7 +17,7 @@ from torch.serialization import get_unsafe_globals_in_checkpoint
 from icnet.errors import WeightsError
 
 # What torch's readers raise on files that are none of theirs, or torn
-_BROKEN = (
+BROKEN = (
     RuntimeError, OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, AssertionError, OverflowError,
     MemoryError, struct.error, pickle.UnpicklingError,
 )  # fmt: skip
@@ -37,7 +37,7 @@ def read_content(path: Path) -> dict[str, Any]:
             content = torch.load(path, map_location="cpu", weights_only=True)
     except PermissionError as error:
         raise WeightsError(f"{path} cannot be read ({error.strerror}): check its permissions") from error
-    except _BROKEN as error:
+    except BROKEN as error:
         raise WeightsError(f"{path} {_say_fault(path)}") from error
     if not isinstance(content, dict):
         raise WeightsError(f"{path} holds a {type(content).__name__}, not a dictionary of weights: save the state_dict")
@@ -74,5 +74,5 @@ def _find_foreign(path: Path) -> list[str]:
         return []
     try:
         return get_unsafe_globals_in_checkpoint(path)
-    except _BROKEN:
+    except BROKEN:
         return []

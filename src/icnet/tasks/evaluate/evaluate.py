@@ -66,7 +66,8 @@ def evaluate(cfg: DictConfig) -> None:
     metrics = summarize_evaluation(result, judged.data.classes)
     if metrics["miou"] is None:
         raise ICNetError("the labels hold no labelled pixel: check data.split and data.classes.ignored_ids")
-    protocol = describe_protocol(cfg, judged)
+    protocol = describe_frames(judged.data, judged.frames)
+    protocol |= {"predictions": cfg.task.predictions, "prediction_ids": cfg.task.prediction_ids}
     if judged.trained is not None:
         metrics |= measure_exits(judged.trained.engine, result, judged.frames)
         protocol |= describe_trained(judged.trained) | {
@@ -137,21 +138,17 @@ def choose_frames(samples: list[Sample], most: int | None) -> list[Sample]:
     return [samples[i] for i in spread(len(samples), most)]
 
 
-def describe_protocol(cfg: DictConfig, judged: Judged) -> dict[str, Any]:
+def describe_frames(data: SegmentationDataModule, frames: JudgedDataset) -> dict[str, Any]:
     """What makes the numbers comparable. image_size: the commonest (height, width), at which time and work are measured."""
-    sizes = [
-        size for size, _ in Counter(read_size(sample.label) for sample in judged.frames.frames.samples).most_common()
-    ]
+    sizes = [size for size, _ in Counter(read_size(sample.label) for sample in frames.frames.samples).most_common()]
     return {
-        "data": judged.data.name,
-        "split": judged.data.judged_split,
-        "images": len(judged.frames),
+        "data": data.name,
+        "split": data.judged_split,
+        "images": len(frames),
         "image_size": list(sizes[0]),
         **({"image_sizes": [list(size) for size in sizes]} if len(sizes) > 1 else {}),
-        "classes": judged.data.classes.to_dict(),
+        "classes": data.classes.to_dict(),
         "interval": "95 %, percentile bootstrap over images",
-        "predictions": cfg.task.predictions,
-        "prediction_ids": cfg.task.prediction_ids,
     }
 
 

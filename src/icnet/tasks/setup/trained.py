@@ -9,6 +9,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, ListConfig
 
 from icnet.engines.engine import Engine
+from icnet.engines.exported import is_exported
 from icnet.engines.load import load_engine
 from icnet.engines.views import Scheme, view
 from icnet.errors import ConfigError, WeightsError
@@ -31,7 +32,9 @@ def read_trained(cfg: DictConfig, checkpoint: str | None = None) -> Trained:
     path = check_checkpoint(checkpoint or cfg.ckpt)
     scheme = read_scheme(cfg.task)
     whole = load_engine(path, choose_autocast(cfg.trainer), cfg.model.compile, cfg.model.channels_last)
-    return Trained(path, view(whole.at(cfg.task.exit), scheme), scheme)
+    if is_exported(path) and cfg.model.compile:
+        raise ConfigError(f"model.compile=true is for checkpoints: {path} brings its own program; leave it out")
+    return Trained(path, view(whole.at(cfg.task.exit or whole.card.exit), scheme), scheme)
 
 
 def check_checkpoint(given: str | None) -> Path:
