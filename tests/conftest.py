@@ -49,7 +49,12 @@ def write_checkpoint(path: Path, classes: ClassTable, seed: int = 0) -> Path:
     torch.manual_seed(seed)
     net = ICNet(resnet18(width=0.125), len(classes), 16)
     torch.nn.init.normal_(net.classifier.weight)
-    about = {"architecture": net.architecture, "classes": classes.to_dict(), "preprocessing": Normalize().to_dict()}
+    about = {
+        "architecture": net.architecture,
+        "classes": classes.to_dict(),
+        "preprocessing": Normalize().to_dict(),
+        "frame_size": [64, 128],
+    }
     torch.save({"icnet": about, "state_dict": {f"net.{key}": value for key, value in net.state_dict().items()}}, path)
     return path
 

@@ -14,7 +14,10 @@ from icnet.engines.exported import Opened
 from icnet.engines.facts import KEY, read_facts
 from icnet.errors import WeightsError
 
-_REFUSED = (state.Fail, state.InvalidGraph, state.InvalidProtobuf, state.NotImplemented, state.RuntimeException)
+_REFUSED = (
+    state.Fail, state.InvalidArgument, state.InvalidGraph, state.InvalidProtobuf, state.NoSuchFile, state.NotImplemented,
+    state.RuntimeException,
+)  # fmt: skip
 
 
 def open_file(path: Path, autocast: torch.dtype | None) -> Opened:

@@ -13,6 +13,7 @@ from icnet.report.run import Run, read_run
 
 # In the order of the page. Each has a template in templates/sections; one that has nothing to show is left out.
 SECTIONS = (
+    "certificate",
     "comparison",
     "classes",
     "confusions",

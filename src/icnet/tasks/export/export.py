@@ -68,6 +68,7 @@ def export(cfg: DictConfig) -> None:
         write_kit(Path(draft), engine, facts, choose_golden(frames, order.size or source.frame_size))
         protocol |= describe_file(engine, path)
         name_files(Path(draft), folder, "model" if fault is None else "model.rejected")
+    protocol["rejected"] = fault
     write_results(folder, "export", cfg.name, metrics, protocol, time.monotonic() - begin)
     write_report(folder)
     if fault is not None:
