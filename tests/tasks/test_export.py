@@ -60,7 +60,7 @@ def test_the_folder_holds_a_file_that_proves_itself(exported: Path, classes: Cla
     results = json.loads((exported / "results.json").read_text())
     metrics, facts = results["metrics"], json.loads((exported / "model.json").read_text())
     assert metrics["agreement"] >= 0.9999
-    assert metrics["largest_tie"] < 1e-4
+    assert metrics["largest_gap"] < 1e-4
     assert metrics["drop"] == pytest.approx(metrics["checkpoint_miou"] - metrics["miou"], abs=1e-12)
     assert metrics["drop_interval"][0] <= metrics["drop"] <= metrics["drop_interval"][1]
     assert list(metrics["iou"]) == list(metrics["checkpoint_iou"]) == list(classes.names)

@@ -74,13 +74,13 @@ def certify(
             "checkpoint_iou": theirs["iou"],
             "median_ms": statistics.median(times["file"]),
             "checkpoint_median_ms": statistics.median(times[_CHECKPOINT]),
-            "largest_tie": measure_tie(engine, truth, frames[int(share.argmax())].image),
+            "largest_gap": measure_gap(engine, truth, frames[int(share.argmax())].image),
         },
         share,
     )
 
 
-def measure_tie(engine: Engine, truth: Engine, frame: Tensor) -> float:
+def measure_gap(engine: Engine, truth: Engine, frame: Tensor) -> float:
     """How far apart the two classes that file and checkpoint choose are in the checkpoint's scores, at most; 0 where they
     never differ. Rounding alone changes ties: scores less than 1e-4 apart."""
     frames = frame[None].to(truth.device)
