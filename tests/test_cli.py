@@ -68,6 +68,7 @@ def test_a_folder_with_an_earlier_run_is_refused_untouched(tmp_path: Path) -> No
     assert [p.name for p in earlier.iterdir()] == ["results.json"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("settings", [["hydra.run.dir=file/run"], ["-m", "seed=0,1", "hydra.sweep.dir=file/sweep"]])
 def test_a_folder_that_cannot_be_made_is_one_line(tmp_path: Path, settings: list[str]) -> None:
     (tmp_path / "file").touch()

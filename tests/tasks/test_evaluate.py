@@ -282,6 +282,7 @@ def test_two_processes_find_what_one_finds(tmp_path: Path, streets: Path, checkp
     assert one == two
 
 
+@pytest.mark.slow
 def test_a_frame_at_which_a_loader_worker_dies_is_named(
     tmp_path: Path, streets: Path, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

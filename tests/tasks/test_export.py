@@ -128,6 +128,7 @@ def test_the_kit_runs_without_icnet_and_tells_a_changed_label(exported: Path, tm
         assert (json.loads(done.stdout)["agreement"] == 1.0) == (status == 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", ["resize", "padding", "channels"])
 def test_frameworks_that_differ_silently_are_found_out(
     fault: str, checkpoint: Path, streets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -153,6 +154,7 @@ def test_frameworks_that_differ_silently_are_found_out(
     assert "<strong>Rejected.</strong>" in (folder / "report.html").read_text()
 
 
+@pytest.mark.slow
 def test_without_data_of_its_classes_a_file_is_not_certified(checkpoint: Path, tmp_path: Path) -> None:
     def run_camvid(folder: Path, *overrides: str) -> None:
         asked = ["task=export", f"ckpt={checkpoint}", "data=camvid", f"data.root={tmp_path}", "trainer.accelerator=cpu"]

@@ -63,6 +63,7 @@ def check_equal(first: Path, second: Path) -> None:
     assert all(torch.equal(weights[key], others[key]) for key in weights)
 
 
+@pytest.mark.slow
 def test_packed_data_train_the_same_weights_bit_for_bit(
     run_icnet: Run, streets: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

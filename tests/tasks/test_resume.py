@@ -92,10 +92,10 @@ def test_a_run_killed_after_a_save_ends_in_the_same_weights_and_scores(run_icnet
 @pytest.mark.parametrize(
     ("settings", "writes", "last"),
     [  # a step is written once, and once more after its validation
-        (SETTINGS, [1, 2, 3, 11], 12),
+        pytest.param(SETTINGS, [1, 2, 3, 11], 12, marks=pytest.mark.slow),
         ((*SETTINGS, ACCUMULATED), [1, 4, 5], 12),
-        (BY_EPOCHS, [1, 3, 4, 7, 11], 12),
-        ((*BY_EPOCHS, ACCUMULATED), [1, 2, 3, 8], 9),
+        pytest.param(BY_EPOCHS, [1, 3, 4, 7, 11], 12, marks=pytest.mark.slow),
+        pytest.param((*BY_EPOCHS, ACCUMULATED), [1, 2, 3, 8], 9, marks=pytest.mark.slow),
     ],
     ids=["steps", "accumulated steps", "epochs", "accumulated epochs"],
 )

@@ -73,6 +73,7 @@ def test_the_checkpoint_carries_all_that_its_use_needs_and_loads_weights_only(ru
     assert net(torch.zeros(1, 3, 65, 97)).shape == (1, 10, 65, 97)
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_weights_and_another_seed_others(run_icnet: Run) -> None:
     def weights(*overrides: str, folder: str) -> dict[str, torch.Tensor]:
         return load_checkpoint(run_icnet(*overrides, folder=folder) / "checkpoints" / "last.ckpt").state_dict()

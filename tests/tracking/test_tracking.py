@@ -185,6 +185,7 @@ def test_without_a_key_a_run_is_offline_by_itself_and_says_how_to_upload_it(trac
     assert (tracked.folder / "wandb" / "run_id").read_text() == tracked.file.run.run_id
 
 
+@pytest.mark.slow
 def test_tracking_changes_no_weight(tracked: Tracked, run_icnet: Run) -> None:
     plain = run_icnet("logger=csv", *SETTINGS[1:])
     states = [
@@ -219,6 +220,7 @@ class _Killed(Exception):
     pass
 
 
+@pytest.mark.slow
 def test_a_resumed_run_goes_on_in_the_same_wandb_run_and_tensorboard_forgets_what_comes_twice(
     run_icnet: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
