@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from icnet.metrics.confusion import ConfusionMatrix
-from icnet.metrics.per_image import PerImageConfusion
+from icnet.metrics.per_image import PerImageConfusion, PerImageDifference
 
 GENERATOR = torch.Generator().manual_seed(0)
 LABELS = torch.randint(3, (5, 8, 9), generator=GENERATOR).where(torch.rand(5, 8, 9, generator=GENERATOR) < 0.9, 255)
@@ -56,3 +56,11 @@ def test_a_new_epoch_starts_from_nothing() -> None:
         metric.reset()
         metric.update(PREDICTIONS[:2], LABELS[:2], torch.tensor([0, 1]))
         assert metric.compute().tolist() == [matrix_of(0), matrix_of(1)]
+
+
+def test_differences_are_counted_by_image_whatever_its_labels() -> None:
+    metric = PerImageDifference()
+    first, second = torch.tensor([[[0, 1], [2, 2]]]), torch.tensor([[[0, 1], [1, 1]]])
+    metric.update(first, second, 1)
+    metric.update(first, first, 0)
+    assert metric.compute().tolist() == [[0, 4], [2, 4]]

@@ -24,6 +24,7 @@ from icnet.errors import ConfigError, DataError, ICNetError, WeightsError
 from icnet.model.icnet import ICNet
 from icnet.model.preprocess import Normalize
 from icnet.predict import Predictor
+from icnet.tasks.export.certificate import Certificate
 from icnet.tasks.setup.build import build
 from icnet.weights.checkpoint import read_source
 
@@ -126,6 +127,18 @@ def test_the_kit_runs_without_icnet_and_tells_a_changed_label(exported: Path, tm
         )
         assert done.returncode == status, done.stderr
         assert (json.loads(done.stdout)["agreement"] == 1.0) == (status == 0)
+
+
+def test_a_file_is_rejected_for_what_it_lost_and_in_fp32_for_any_disagreement() -> None:
+    iou = {"road": 0.9, "car": 0.5}
+    metrics = {"drop": 0.02, "agreement": 0.99, "iou": iou, "checkpoint_iou": {"road": 0.9, "car": 0.54}}
+    certificate = Certificate(metrics, torch.tensor([0.0, 0.01, 0.02]))
+    assert certificate.fault("int8", 0.01) == (
+        "loses 2.00 points of mIoU, more than task.max_drop=0.01 allows (most: car 4.0)"
+    )
+    assert certificate.fault("int8", 0.02) is None
+    assert "99.000 % of the pixels alone" in str(certificate.fault("fp32", 0.02))
+    assert certificate.worst == [2, 1]
 
 
 @pytest.mark.slow

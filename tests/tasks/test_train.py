@@ -68,6 +68,7 @@ def test_the_checkpoint_carries_all_that_its_use_needs_and_loads_weights_only(ru
     content = torch.load(folder / "checkpoints" / "best.ckpt", weights_only=True)
     assert content["icnet"]["classes"]["names"][0] == "road"
     assert content["icnet"]["architecture"]["align_corners"] is True
+    assert content["icnet"]["frame_size"] == [64, 128]
     assert not any("_orig_mod" in key for key in content["state_dict"])
     net = load_checkpoint(folder / "checkpoints" / "best.ckpt")
     assert net(torch.zeros(1, 3, 65, 97)).shape == (1, 10, 65, 97)
