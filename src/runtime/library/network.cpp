@@ -37,13 +37,15 @@ struct Network::Parts {
   Facts facts;
   ov::InferRequest request;
 
-  LabelMap run(const Frame& frame) {
+  LabelMap run(const Frame& frame) try {
     request.set_input_tensor(ov::Tensor(ov::element::u8, {1, frame.height, frame.width, 3}, frame.pixels.data()));
     request.infer();
     const ov::Tensor output = request.get_output_tensor();
     const ov::Shape shape = output.get_shape();
     const std::uint8_t* labels = output.data<const std::uint8_t>();
     return {shape.at(1), shape.at(2), {labels, labels + output.get_size()}};
+  } catch (const ov::Exception&) {
+    throw Error("OpenVINO cannot run " + file.string() + " on it: is the memory large enough?");
   }
 };
 
@@ -51,10 +53,14 @@ Network::Network(const std::filesystem::path& model, int threads) {
   ov::Core core;
   const auto read = read_model(core, model);
   Facts facts = read_facts(read_text(*read, model), model);
-  ov::CompiledModel compiled = core.compile_model(read, "CPU", ov::hint::inference_precision(ov::element::f32),
-                                                  ov::inference_num_threads(threads),
-                                                  ov::hint::performance_mode(ov::hint::PerformanceMode::LATENCY));
-  parts_ = std::make_unique<Parts>(Parts{model, std::move(facts), compiled.create_infer_request()});
+  const auto exact = ov::hint::inference_precision(ov::element::f32);
+  const auto one_by_one = ov::hint::performance_mode(ov::hint::PerformanceMode::LATENCY);
+  try {
+    auto compiled = core.compile_model(read, "CPU", exact, one_by_one, ov::inference_num_threads(threads));
+    parts_ = std::make_unique<Parts>(Parts{model, std::move(facts), compiled.create_infer_request()});
+  } catch (const ov::Exception&) {
+    throw Error(model.string() + " cannot be run by this OpenVINO: install the version that it was exported with");
+  }
 }
 
 Network::~Network() = default;
@@ -71,8 +77,8 @@ LabelMap Network::operator()(const Frame& frame) {
   const Size size = parts_->facts.size.value_or(given);
   const std::size_t smallest = parts_->facts.smallest;
   if (std::min(size.height, size.width) < smallest || frame.pixels.empty()) {
-    throw Error("a frame is " + show(given) + ": " + parts_->file.string() + " needs at least " +
-                std::to_string(smallest) + " of both");
+    throw Error("it is " + show(given) + ", and " + parts_->file.string() + " reads at least " +
+                std::to_string(smallest) + " rows and columns");
   }
   if (size.height == given.height && size.width == given.width) return parts_->run(frame);
   return resize_label_map(parts_->run(resize_frame(frame, size)), given);

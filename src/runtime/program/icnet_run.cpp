@@ -105,7 +105,7 @@ Outcome label_folder(icnet::Network& network, const std::vector<Source>& sources
       label_map = network(frame);
       outcome.network_ms.push_back(milliseconds_since(start));
     } catch (const icnet::Error& error) {
-      std::fprintf(stderr, "icnet_run: failed: %s\n", error.what());
+      std::fprintf(stderr, "icnet_run: failed: %s: %s\n", source.file.c_str(), error.what());
       ++outcome.failed;
       continue;
     }

@@ -1,13 +1,13 @@
 #include "images.hpp"
 
-#include <jpeglib.h>
-#include <png.h>
-
 #include <csetjmp>
-#include <cstdio>  // jpeglib.h needs it before
+#include <cstdio>
 #include <cstring>
 #include <fstream>
 #include <iterator>
+
+#include <jpeglib.h>  // needs cstdio before it
+#include <png.h>
 
 namespace {
 
@@ -17,6 +17,8 @@ using Bytes = std::vector<std::uint8_t>;
 
 constexpr std::size_t kMostPixels = std::size_t{1} << 30;  // OpenCV's bound, too
 constexpr std::uint8_t kExif[] = {'E', 'x', 'i', 'f', 0, 0};
+
+Error broken() { return Error("no readable PNG or JPEG (broken, cut off or in CMYK): copy or download it again"); }
 
 // Where libpng and libjpeg go on after an error. `run` calls work; false where an error ended it. Whatever has a
 // destructor lives outside of work, for an error jumps over destructors.
@@ -32,7 +34,7 @@ struct Rescue {
 };
 
 void allocate(Frame& frame, std::size_t height, std::size_t width, std::vector<std::uint8_t*>& rows) {
-  if (height * width > kMostPixels) throw Error("has more than 2^30 pixels");
+  if (height * width > kMostPixels) throw Error("it has more than 2^30 pixels: give a smaller one");
   frame = {height, width, Bytes(height * width * 3)};
   rows.resize(height);
   for (std::size_t y = 0; y < height; ++y) rows[y] = &frame.pixels[y * width * 3];
@@ -41,7 +43,8 @@ void allocate(Frame& frame, std::size_t height, std::size_t width, std::vector<s
 // Exif data begin with a header of TIFF, which leads to a list of tags. Every read is checked: files can say anything.
 class Exif {
  public:
-  Exif(const std::uint8_t* data, std::size_t size) : data_(data), size_(size), big_endian_(size > 0 && *data == 'M') {}
+  Exif(const std::uint8_t* data, std::size_t size)
+      : data_(data), size_(size), little_endian_(size > 0 && *data == 'I') {}
 
   // 1 to 8; 1 (upright) where nothing is said.
   unsigned orientation() const {
@@ -57,13 +60,13 @@ class Exif {
   std::size_t number(std::size_t place, std::size_t length) const {
     std::size_t value = 0;
     if (place + length > size_) return value;
-    for (std::size_t i = 0; i < length; ++i) value = value << 8 | data_[place + (big_endian_ ? i : length - 1 - i)];
+    for (std::size_t i = 0; i < length; ++i) value = value << 8 | data_[place + (little_endian_ ? length - 1 - i : i)];
     return value;
   }
 
   const std::uint8_t* data_;
   std::size_t size_;
-  bool big_endian_;
+  bool little_endian_;
 };
 
 // Upright: from 5 on rows are columns; some are mirrored, too.
@@ -114,7 +117,7 @@ class PngReader {
       png_read_image(png_, rows.data());
       png_read_end(png_, info_);
     });
-    if (!whole) throw Error("");
+    if (!whole) throw broken();
     png_uint_32 size = 0;
     png_bytep exif = nullptr;
     png_get_eXIf_1(png_, info_, &size, &exif);
@@ -148,13 +151,12 @@ class JpegReader {
   Frame read() {
     Frame frame;
     std::vector<std::uint8_t*> rows;
+    unsigned turned = 1;
     bool whole = false;
     rescue_.run([&] {
       jpeg_create_decompress(&jpeg_);
       jpeg_mem_src(&jpeg_, data_.data(), data_.size());
-      jpeg_.src->fill_input_buffer = [](j_decompress_ptr) -> boolean {
-        return FALSE;
-      };  // which would fill up with grey
+      jpeg_.src->fill_input_buffer = give_nothing;
       jpeg_save_markers(&jpeg_, JPEG_APP0 + 1, 0xFFFF);
       if (jpeg_read_header(&jpeg_, TRUE) != JPEG_HEADER_OK) return;
       jpeg_.out_color_space = JCS_RGB;
@@ -163,13 +165,17 @@ class JpegReader {
       for (std::uint8_t* row : rows) {
         if (jpeg_read_scanlines(&jpeg_, &row, 1) != 1) return;
       }
+      turned = orientation();  // which finishing forgets
       whole = jpeg_finish_decompress(&jpeg_) == TRUE;
     });
-    if (!whole) throw Error("");
-    return turn(std::move(frame), orientation());
+    if (!whole) throw broken();
+    return turn(std::move(frame), turned);
   }
 
  private:
+  // Where data end too early: libjpeg would go on in grey.
+  static boolean give_nothing(j_decompress_ptr) { return FALSE; }
+
   unsigned orientation() const {
     for (const jpeg_marker_struct* marker = jpeg_.marker_list; marker != nullptr; marker = marker->next) {
       const std::size_t size = marker->data_length;
@@ -186,13 +192,6 @@ class JpegReader {
   jpeg_decompress_struct jpeg_{};
 };
 
-Bytes read_bytes(const std::filesystem::path& file) {
-  std::ifstream stream(file, std::ios::binary);
-  Bytes data{std::istreambuf_iterator<char>(stream), {}};
-  if (!stream) throw Error(file.string() + " cannot be read: check the path and its permissions");
-  return data;
-}
-
 bool begins(const Bytes& data, std::initializer_list<std::uint8_t> mark) {
   return data.size() >= mark.size() && std::equal(mark.begin(), mark.end(), data.begin());
 }
@@ -200,15 +199,12 @@ bool begins(const Bytes& data, std::initializer_list<std::uint8_t> mark) {
 }  // namespace
 
 icnet::Frame read_frame(const std::filesystem::path& file) {
-  const Bytes data = read_bytes(file);
-  try {
-    if (begins(data, {0x89, 'P', 'N', 'G'})) return PngReader(data).read();
-    if (begins(data, {0xFF, 0xD8})) return JpegReader(data).read();
-    throw Error("");
-  } catch (const Error&) {
-    const char* what = data.empty() ? " is empty (0 bytes)" : " is no readable PNG or JPEG (broken or cut off)";
-    throw Error(file.string() + what + ": copy or download it again");
-  }
+  std::ifstream stream(file, std::ios::binary);
+  if (!stream) throw Error("it cannot be read: check its permissions");
+  const Bytes data{std::istreambuf_iterator<char>(stream), {}};
+  if (begins(data, {0x89, 'P', 'N', 'G'})) return PngReader(data).read();
+  if (begins(data, {0xFF, 0xD8})) return JpegReader(data).read();
+  throw broken();
 }
 
 void write_label_map(const std::filesystem::path& file, const icnet::LabelMap& label_map) {

@@ -5,8 +5,8 @@
 
 #include "icnet.hpp"
 
-// Turned as its Exif data say. icnet::Error where the file cannot be read, is broken or is neither PNG nor JPEG.
+// Turned as its Exif data say. icnet::Error, which does not name the file, where it is broken or neither PNG nor JPEG.
 icnet::Frame read_frame(const std::filesystem::path& file);
 
-// 8 bits of grey, written whole or not at all. icnet::Error where it cannot be.
+// 8 bits of grey, written whole or not at all. icnet::Error, which names the file, where it cannot be.
 void write_label_map(const std::filesystem::path& file, const icnet::LabelMap& label_map);
