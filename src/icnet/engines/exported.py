@@ -10,7 +10,6 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from icnet.data.labels import ClassTable
@@ -96,9 +95,8 @@ class ExportedEngine:
         made = self._read(frames)
         if self.facts.output == "logits":
             made = made.max(dim=1).indices.to(torch.uint8)
-        if made.shape[1:] != frames.shape[1:3]:
-            made = F.interpolate(made[:, None], frames.shape[1:3], mode="nearest-exact")[:, 0]
-        return made.to(frames.device)
+        rows, columns = (nearest(made.shape[d], frames.shape[d]) for d in (1, 2))
+        return made[:, rows][:, :, columns].to(frames.device)
 
     def scores(self, frames: Tensor) -> Tensor:
         if self.facts.output != "logits":
@@ -121,6 +119,17 @@ class ExportedEngine:
 
 
 def resize_frames(frames: Tensor, size: tuple[int, int]) -> Tensor:
-    """Frames (N, H, W, 3), uint8 or floats on the same scale, as uint8 of (height, width): bilinear, then rounded."""
-    images = Resize()(frames.permute(0, 3, 1, 2).float(), size)
-    return images.round().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
+    """Frames (N, H, W, 3), uint8 or floats on the same scale, as uint8 of (height, width): bilinear, rounded half up.
+
+    The bytes are the same on every machine, and in src/runtime: a value that is not halfway between two bytes is further
+    from there than doubles err, and than this rounding adds.
+    """
+    if frames.shape[1:3] == size and frames.dtype == torch.uint8:
+        return frames
+    images = Resize()(frames.permute(0, 3, 1, 2).double(), size)
+    return (images + (0.5 + 1e-9)).floor().clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
+
+
+def nearest(before: int, after: int) -> Tensor:
+    """The place nearest to the centre of each of `after` places; in whole numbers, whose boundaries have no rounding."""
+    return (2 * torch.arange(after) + 1) * before // (2 * after)
