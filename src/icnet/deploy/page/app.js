@@ -10,38 +10,51 @@ const screenFollows = () => new Promise((done) => setTimeout(done, 16));
 let facts, run, show, current;
 let times = [];
 
-async function main() {
+const ready = prepare();
+ready.then(begin).catch((error) => {
+  find("agreement").textContent = "not compared with Python";
+  find("agreement").className = "other";
+  say(error.message, true);
+});
+listen(find("file"), "change", (event) => presentFile(event.target.files[0]));
+listen(find("camera"), "click", async () => present(await openCamera(), find("camera")));
+listen(find("size"), "change", () => current.moving || label(current));
+for (const kind of ["dragover", "dragleave", "drop"]) {
+  listen(document, kind, (event) => {
+    event.preventDefault();
+    find("view").classList.toggle("dropping", kind === "dragover");
+    return kind === "drop" && presentFile(event.dataTransfer.files[0]);
+  });
+}
+
+/** Load what is needed before anything can be shown; the golden frames. */
+async function prepare() {
   facts = await (await load("model.json")).json();
   describe(facts, `ONNX Runtime ${version}, ${threads === 1 ? "one thread" : `${threads} threads`}`);
   show = buildScreen(facts.classes);
   say("Loading the network…");
   await screenFollows();
-  let golden;
-  [run, golden] = await Promise.all([loadNetwork(), load("golden.npz").then((r) => r.arrayBuffer()).then(readGolden)]);
+  const file = await load("golden.npz");
+  run = await loadNetwork();
+  return readGolden(await file.arrayBuffer());
+}
+
+async function begin(golden) {
   const buttons = golden.map((frame, i) => addFrame(openFrame(`frame${i + 1}`, frame)));
   await judge(golden);
-
-  listen(find("file"), "change", (event) => presentFile(event.target.files[0]));
-  listen(find("camera"), "click", async () => present(await openCamera(), find("camera")));
-  listen(find("size"), "change", () => current.moving || label(current));
-  listen(document, "dragover", (event) => event.preventDefault());
-  listen(document, "drop", (event) => {
-    event.preventDefault();
-    return presentFile(event.dataTransfer.files[0]);
-  });
   const asked = new URLSearchParams(location.search).get("picture"); // a file of this folder to begin with
   if (asked) await present(await openFile(await (await load(asked)).blob(), asked));
-  else buttons[0].click();
+  else if (!current) buttons[0].click();
 }
 
 /** Run the golden frames and say how many pixels get the class that they get in Python. */
 async function judge(golden) {
   let same = 0, all = 0;
   for (const [i, frame] of golden.entries()) {
-    say(`Comparing with Python, frame ${i + 1} of ${golden.length}…`);
+    if (!current) say(`Comparing with Python, frame ${i + 1} of ${golden.length}…`);
     await screenFollows();
     const labels = await run(frame);
-    show(openFrame("", frame), frame, labels);
+    if (!current) show(openFrame("", frame), frame, labels);
     for (let p = 0; p < labels.length; p++) same += labels[p] === frame.labels[p];
     all += labels.length;
   }
@@ -51,6 +64,7 @@ async function judge(golden) {
 
 /** Make a source the one that is shown; follow it while it moves. */
 async function present(source, button) {
+  await ready;
   current?.close();
   current = source;
   times = [];
@@ -119,9 +133,3 @@ async function load(url) {
   if (!response.ok) throw new Error(`${url}: ${response.status} ${response.statusText}`);
   return response;
 }
-
-main().catch((error) => {
-  find("agreement").textContent = "not compared with Python";
-  find("agreement").className = "other";
-  say(error.message, true);
-});

@@ -31,7 +31,12 @@ async function playVideo(name, where) {
 /** A frame in memory, {pixels, height, width}, as a picture. */
 export function openFrame(name, { pixels, height, width }) {
   const image = new OffscreenCanvas(width, height), rgba = new ImageData(width, height);
-  for (let i = 0, j = 0; i < rgba.data.length; i += 4, j += 3) rgba.data.set([pixels[j], pixels[j + 1], pixels[j + 2], 255], i);
+  for (let i = 0, j = 0; j < pixels.length; i += 4, j += 3) {
+    rgba.data[i] = pixels[j];
+    rgba.data[i + 1] = pixels[j + 1];
+    rgba.data[i + 2] = pixels[j + 2];
+    rgba.data[i + 3] = 255;
+  }
   image.getContext("2d").putImageData(rgba, 0, 0);
   return { name, image, width, height, moving: false, close() {} };
 }
