@@ -29,7 +29,7 @@ _NEEDS = {
     "openvino": ("onnx", "onnxscript", "openvino"),
     "program": (),
 }
-FORMATS = {"onnx": "onnx", "openvino": "openvino", "torch": "program"}
+FORMATS = {"onnx": "onnx", "openvino": "openvino", "torch": "program", "web": "onnx"}
 PRECISIONS = ("fp32", "fp16", "int8")
 # Share of the pixels that must be as in fp32 (fp32), or as on the machine that exported: processors round int8 in many ways
 LEAST_AGREEMENT = {"fp32": 0.9999, "fp16": 0.995, "int8": 0.98}
@@ -63,6 +63,10 @@ class Order:
         if self.precision == "int8" and self.format == "torch":
             raise ConfigError(
                 "task.precision=int8 is for task.format=onnx and openvino: nncf writes no program of torch"
+            )
+        if self.output == "logits" and self.format == "web":
+            raise ConfigError(
+                "task.output=logits is for programs, and the page of task.format=web shows labels: leave it out"
             )
         missing = [name for name in _NEEDS[FORMATS[self.format]] if importlib.util.find_spec(name) is None]
         if missing:

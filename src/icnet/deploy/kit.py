@@ -16,7 +16,11 @@ from icnet.engines.facts import Facts
 from icnet.files import writing
 
 _VERIFY = Path(__file__).with_name("verify.py")
-_INSTALL = {"onnx": "numpy onnxruntime", "openvino": "numpy openvino", "torch": "numpy torch"}
+_INSTALL = {
+    "onnx": "numpy onnxruntime", "openvino": "numpy openvino", "torch": "numpy torch", "web": "numpy onnxruntime"
+}  # fmt: skip
+_OPEN = """    python -m http.server   # or any other: then open http://localhost:8000, or ?picture=FILE of this folder
+"""
 
 
 def write_kit(folder: Path, engine: ExportedEngine, facts: Facts, frames: Sequence[Tensor]) -> None:
@@ -47,7 +51,7 @@ Classes: {names}; palette and more in `model.json`.
 
     pip install {_INSTALL[facts.format]}
     python verify.py        # runs the frames of golden.npz: agreement and milliseconds here
-
+{_OPEN if facts.format == "web" else ""}
 {_say_certificate(facts.certificate)}
 """
 

@@ -20,7 +20,7 @@ HERE = Path(__file__).parent
 
 def load(facts: dict[str, Any]) -> Callable[[Any], Any]:
     """The model as a function of frames."""
-    if facts["format"] == "onnx":
+    if facts["format"] in ("onnx", "web"):
         import onnxruntime
 
         session = onnxruntime.InferenceSession(HERE / "model.onnx", providers=["CPUExecutionProvider"])

@@ -19,7 +19,7 @@ NOT_CERTIFIED = "not certified"
 class Facts:
     """All that reads the file needs to know.
 
-    format: onnx, openvino or torch. precision: fp32, fp16 or int8. output: labels or logits.
+    format: onnx, openvino, torch or web (an ONNX file with a page). precision: fp32, fp16 or int8. output: labels or logits.
     size: [height, width] of the only frames that it takes; None: any of at least `smallest` rows and columns.
     classes: as `ClassTable.to_dict`, with the ignored id. normalisation: mean and std that are inside, on the scale 0..1.
     architecture: of the whole network, as a checkpoint has it. exit: where it ends. parameters: trained, up to it.

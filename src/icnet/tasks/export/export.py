@@ -17,6 +17,7 @@ from icnet.data.judged import JudgedDataset
 from icnet.data.subset import spread
 from icnet.deploy.export import Order, describe, write_file
 from icnet.deploy.kit import write_kit
+from icnet.deploy.web import find_runtime, write_page
 from icnet.engines.exported import ExportedEngine, is_exported, open_exported
 from icnet.engines.facts import NOT_CERTIFIED
 from icnet.engines.load import load_engine
@@ -49,6 +50,7 @@ def export(cfg: DictConfig) -> None:
         raise ConfigError(f"ckpt={checkpoint} is exported already: give the checkpoint that it was made of")
     source = read_source(checkpoint)
     order = read_order(cfg.task, source)
+    runtime = find_runtime(cfg.task.runtime) if order.format == "web" else None
     trained = Trained(checkpoint, load_engine(checkpoint).at(order.exit), Scheme())
     frames, protocol = read_frames(cfg, trained)
     metrics, fault = {}, None
@@ -66,6 +68,8 @@ def export(cfg: DictConfig) -> None:
         order.writer.stamp(path, facts)
         engine = open_exported(path)
         write_kit(Path(draft), engine, facts, choose_golden(frames, order.size or source.frame_size))
+        if runtime is not None:
+            write_page(Path(draft), runtime)
         protocol |= describe_file(engine, path)
         name_files(Path(draft), folder, "model" if fault is None else "model.rejected")
     protocol["rejected"] = fault
