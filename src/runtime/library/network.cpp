@@ -1,3 +1,4 @@
+#include <openvino/frontend/manager.hpp>
 #include <openvino/openvino.hpp>
 
 #include "facts.hpp"
@@ -11,15 +12,18 @@ namespace {
 std::string show(Size size) { return std::to_string(size.height) + "x" + std::to_string(size.width); }
 
 std::shared_ptr<ov::Model> read_model(ov::Core& core, const std::filesystem::path& file) {
-  if (file.extension() != ".xml" && file.extension() != ".onnx") {
+  const bool is_onnx = file.extension() == ".onnx";
+  if (!is_onnx && file.extension() != ".xml") {
     throw Error(file.string() + " is no exported file by its name: give model.xml or model.onnx of task=export");
   }
   if (!std::filesystem::is_regular_file(file)) throw Error("there is no file " + file.string() + ": check the path");
   try {
-    return core.read_model(file.string());
-  } catch (const ov::Exception&) {
-    throw Error(file.string() + " (or its .bin) is cut off or not of OpenVINO or ONNX: export it again");
+    // Asked first, for read_model would try all formats that it knows, some of which print lines of their own
+    const auto format = ov::frontend::FrontEndManager().load_by_framework(is_onnx ? "onnx" : "ir");
+    if (format->supported(file.string())) return core.read_model(file.string());
+  } catch (const ov::Exception&) {  // told below
   }
+  throw Error(file.string() + " (or its .bin) is cut off or not of OpenVINO or ONNX: export it again");
 }
 
 // OpenVINO keeps what an ONNX file says of itself under "framework".
