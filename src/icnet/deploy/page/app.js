@@ -12,8 +12,7 @@ let times = [];
 
 const ready = prepare();
 ready.then(begin).catch((error) => {
-  find("agreement").textContent = "not compared with Python";
-  find("agreement").className = "other";
+  if (!find("agreement").className) Object.assign(find("agreement"), { textContent: "not compared with Python", className: "other" });
   say(error.message, true);
 });
 listen(find("file"), "change", (event) => presentFile(event.target.files[0]));
