@@ -23,7 +23,7 @@ TASKS = {
     "evaluate": "icnet.tasks.evaluate.evaluate:evaluate",
     "predict": "icnet.tasks.predict.predict:predict",
     "prepare": "icnet.tasks.prepare.prepare:prepare",
-    "benchmark": "icnet.tasks.benchmark:benchmark",
+    "benchmark": "icnet.tasks.benchmark.benchmark:benchmark",
     "export": "icnet.tasks.export.export:export",
 }
 _TRAINING = ("train", "pretrain")
