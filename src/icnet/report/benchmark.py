@@ -12,6 +12,15 @@ from icnet.report.render import render, write_html
 from icnet.report.run import Run, read_run
 from icnet.visualize.style import BLUE, GREEN, ORANGE, PURPLE, SKY, VERMILION
 
+# What runs a network, by its key in results.json
+ENGINES = {
+    "eager": "PyTorch",
+    "channels_last": "PyTorch, channels last",
+    "compiled": "PyTorch, compiled",
+    "onnxruntime": "ONNX Runtime",
+    "openvino": "OpenVINO",
+    "torch_export": "torch.export",
+}
 _COLORS = (BLUE, ORANGE, GREEN, PURPLE, SKY, VERMILION)
 _FLOOR = "var(--line-strong)"
 
@@ -20,23 +29,25 @@ def write_benchmark(folder: Path) -> Path:
     """Write folder/report.html from folder/results.json."""
     run = read_run(folder)
     what = run.protocol["what"]
-    page = render(f"benchmark/{what}.html", run=run, plot=_PLOTS[what](run))
+    page = render(f"benchmark/{what}.html", run=run, plot=_PLOTS[what](run), engines=ENGINES)
     return write_html(folder / "report.html", page)
 
 
 def plot_speed(run: Run) -> Plot:
     """The work of the exits over the time that each engine takes for it; the floor is a line from nothing."""
     rows = run.metrics["rows"]
-    first = [r for r in rows if all(r[key] == rows[0][key] for key in ("checkpoint", "size", "batch"))]
+    first = [row for row in rows if all(row[key] == rows[0][key] for key in ("size", "batch"))]
+    several = len({row["checkpoint"] for row in first}) > 1
     series: dict[str, list[Mapping[str, Any]]] = {}
     for row in first:
-        series.setdefault(f"{row['engine']} {row['precision']}", []).append(row)
+        place = f"{Path(row['checkpoint']).name}: " if several else ""
+        series.setdefault(f"{place}{ENGINES[row['engine']]}, {row['precision']}", []).append(row)
     colors = cycle(_COLORS)
     lines = [Line(*_work(part), next(colors), name) for name, part in series.items()]
     dots = [Dot(x, y, line.color) for line in lines for x, y in zip(line.xs, line.ys, strict=True)]
     top = 1.15 * max(row["macs"] for row in first) / 1e9
-    for precision, rate in run.metrics["floor"].items():
-        lines.append(Line((0, 1e3 * top * 1e9 / rate), (0, top), _FLOOR, f"floor, {precision} matrix product"))
+    if rate := run.metrics["floor"].get("fp32"):
+        lines.append(Line((0, 1e12 * top / rate), (0, top), _FLOOR, "floor, fp32"))
     alt = (
         "Work of each exit over the time that engines take for it, beside the time of a matrix product of the same work"
     )

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from omegaconf import DictConfig, ListConfig
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from torch import Tensor
@@ -205,17 +206,18 @@ def print_table(rows: Sequence[Row], protocol: Mapping[str, Any]) -> None:
     several = len({row["checkpoint"] for row in rows}) > 1
     for (height, width), batch in dict.fromkeys((tuple(row["size"]), row["batch"]) for row in rows):
         part = [row for row in rows if (row["size"], row["batch"]) == ([height, width], batch)]
-        table = Table(title=f"{height}x{width}, batch {batch}; {protocol['device']}, {protocol['threads']} threads")
-        for column in (*(("checkpoint",) if several else ()), "exit", "engine", ""):
-            table.add_column(column)
-        for column in ("ms", "p95", "frames/s", "of first", "MB", "GMACs", "floor ms"):
+        title = f"{height}x{width}, batch {batch}; {protocol['device']}, {protocol['threads']} threads"
+        table = Table(title=title, box=SIMPLE_HEAD)  # narrow enough for 80 columns
+        for column in (*(("checkpoint",) if several else ()), "exit", "engine"):
+            table.add_column(column, no_wrap=column == "engine")
+        for column in ("ms", "p95", "fps", "of first", "MB", "floor, ms"):
             table.add_column(column, justify="right")
         for exit in dict.fromkeys(row["exit"] for row in part):
             same = [row for row in part if row["exit"] == exit]
             for row in same:
                 place = (Path(row["checkpoint"]).name,) if several else ()
                 numbers = _numbers(row, same[0]["median_ms"])
-                table.add_row(*place, exit, row["engine"], row["precision"], *numbers)
+                table.add_row(*place, exit, f"{row['engine']} {row['precision']}", *numbers)
             table.add_section()
         Console().print(table)
 
@@ -228,6 +230,5 @@ def _numbers(row: Row, first_ms: float) -> tuple[str, ...]:
         f"{row['fps']:.1f}",
         f"{row['median_ms'] / first_ms:.2f}",
         "" if memory is None else f"{memory / 1e6:.0f}",
-        f"{row['macs'] / 1e9:.2f}",
         "" if floor is None else f"{floor:.1f}",
     )
