@@ -210,7 +210,7 @@ def print_table(rows: Sequence[Row], protocol: Mapping[str, Any]) -> None:
         table = Table(title=title, box=SIMPLE_HEAD)  # narrow enough for 80 columns
         for column in (*(("checkpoint",) if several else ()), "exit", "engine"):
             table.add_column(column, no_wrap=column == "engine")
-        for column in ("ms", "p95", "fps", "of first", "MB", "floor, ms"):
+        for column in ("ms", "p95", "fps", "of first", "MB", "floor"):
             table.add_column(column, justify="right")
         for exit in dict.fromkeys(row["exit"] for row in part):
             same = [row for row in part if row["exit"] == exit]
