@@ -122,7 +122,7 @@ def say_command(variant: Variant, row: Row) -> str | None:
 def say_best(rows: Sequence[Row], best: Row | None, budget: float) -> str:
     """One sentence, with the command."""
     if best is None:
-        return f"None of {len(rows)} files reads a frame in {budget:g} ms; the fastest takes {rows[0]['median_ms']:.1f}"
+        return f"No file reads a frame in {budget:g} ms; the fastest of {len(rows)} takes {rows[0]['median_ms']:.1f} ms"
     how = f"{best['engine']}, {best['precision']}, {best['exit']}, {best['size'][0]}x{best['size'][1]}"
     said = f"Best within {budget:g} ms: mIoU {best['miou']:.4f} in {best['median_ms']:.1f} ms ({how})"
     return f"{said}: {best['command'] or best['checkpoint'] + ' as it is'}"

@@ -74,7 +74,7 @@ def benchmark_speed(cfg: DictConfig) -> None:
             for batch in batches:
                 log.info("Timing %d engines at %dx%d, batch %d", len(variants), *size, batch)
                 engines = [variant.open(device) for variant in variants]
-                found = measure(variants, engines, frame.expand(batch, -1, -1, -1), task.repeats)
+                found = measure(variants, engines, frame.repeat(batch, 1, 1, 1), task.repeats)
                 if task.memory:
                     add_memory(found, variants, device)
                 rows += found
