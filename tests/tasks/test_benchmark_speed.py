@@ -184,6 +184,7 @@ def test_what_is_compiled_or_made_on_the_fly_is_measured_with_its_memory(
         (("ckpt={0}", "task.batches=[0]"), r"task\.batches is \[0\]"),
         (("ckpt={0}", "task.repeats=0"), r"task\.repeats is 0"),
         (("ckpt=[{0},{1}]", "task.sizes=[[32,32]]"), r"model\.pt2 takes frames of \[48, 96\] alone: add this"),
+        (("ckpt={1}", "task.sizes=[[48,96],[32,32]]"), r"task\.sizes has \[32, 32\], which no file of ckpt= takes"),
         (("ckpt={0}", "task.what=frontier", "task.budget_ms=0"), r"task\.budget_ms is 0"),
         (("ckpt={0}", "task.what=fronteer"), "'fronteer': choose one of speed, frontier, training, step, data"),
     ],

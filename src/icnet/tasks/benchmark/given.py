@@ -14,7 +14,7 @@ from typing import NamedTuple
 import torch
 from omegaconf import DictConfig, ListConfig
 
-from icnet.deploy.export import FORMATS, Order, missing_packages, write_file
+from icnet.deploy.export import Order, missing_packages, write_file
 from icnet.engines.engine import Engine
 from icnet.engines.exported import ExportedEngine, is_exported, open_exported
 from icnet.engines.load import load_engine
@@ -89,6 +89,9 @@ def choose_sizes(wanted: ListConfig | None, given: Sequence[Given]) -> list[Size
     for each in given:
         if each.size is not None and each.size not in sizes:
             raise ConfigError(f"{each.path} takes frames of {list(each.size)} alone: add this to task.sizes")
+    for size in sizes:
+        if all(each.size not in (None, size) for each in given):
+            raise ConfigError(f"task.sizes has {list(size)}, which no file of ckpt= takes: leave it out")
     return sizes
 
 
@@ -140,7 +143,7 @@ def list_files(given: Given, exits: Sequence[str], size: Size, folder: Path) -> 
 
 def choose_formats() -> list[str]:
     """The formats that the installed packages write and run; what needs torch alone, where there is nothing else."""
-    return [format for format in FORMATS if format != "torch" and not missing_packages(format)] or ["torch"]
+    return [format for format in ("onnx", "openvino") if not missing_packages(format)] or ["torch"]
 
 
 def _list_types(given: Given, path: Path, exit: str) -> Iterator[Variant]:

@@ -63,14 +63,8 @@ def benchmark_speed(cfg: DictConfig) -> None:
     with tempfile.TemporaryDirectory(prefix=".draft-", dir=folder) as draft:
         for size in sizes:
             frame = fit_frame(picture, size)
-            variants = [
-                variant
-                for each in given
-                for variant in (
-                    *list_networks(each, exits, task, device),
-                    *list_files(each, exits, size, Path(draft)),
-                )
-            ]
+            networks = [v for each in given for v in list_networks(each, exits, task, device)]
+            variants = networks + [v for each in given for v in list_files(each, exits, size, Path(draft))]
             for batch in batches:
                 log.info("Timing %d engines at %dx%d, batch %d", len(variants), *size, batch)
                 engines = [variant.open(device) for variant in variants]
