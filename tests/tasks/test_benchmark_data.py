@@ -45,7 +45,7 @@ def test_every_way_is_measured_on_the_data_that_were_chosen(run_icnet: Run, caps
 @pytest.mark.parametrize(
     ("setting", "said"),
     [
-        ("task.what=nothing", r"task\.what is 'nothing': give data"),
+        ("task.what=nothing", r"task\.what is 'nothing': choose one of speed, frontier"),
         ("task.samples=0", r"task\.samples is 0"),
         ("task.frames=0", r"task\.frames is 0"),
         ("task.scale=[2,1]", r"scale is \[2, 1\]"),
