@@ -216,9 +216,8 @@ def test_each_benchmark_refuses_what_it_has_no_use_for(what: str, given: str) ->
     assert refusal("task=benchmark", f"task.what={what}", given) == said
 
 
-def test_a_list_of_checkpoints_is_for_benchmarks() -> None:
+def test_a_benchmark_takes_a_list_of_checkpoints() -> None:
     check_config(composed("task=benchmark", "task.what=speed", "ckpt=[a.ckpt,b.onnx]"))
-    assert refusal("task=evaluate", "ckpt=[a.ckpt,b.onnx]") == "ckpt is a list of 2: task=evaluate takes one checkpoint"
 
 
 def test_the_benchmark_of_training_obeys_what_is_said_of_the_training() -> None:
