@@ -189,15 +189,40 @@ def test_a_task_that_does_not_exist_names_those_that_do() -> None:
         ("predict", "loss=cascade_ohem"),
         ("predict", "logger=wandb"),
         ("prepare", "ckpt=a.ckpt"),
-        ("benchmark", "model.compile=true"),
         ("pretrain", "optimizer.new_layers_multiple=10"),
-        ("benchmark", "++source=a.png"),
     ],
 )
 def test_a_setting_of_the_command_line_without_effect_in_the_task_is_refused(task: str, given: str) -> None:
     key = given.partition("=")[0].lstrip("+")
     data = ["data=imagenet"] if task == "pretrain" else []
     assert refusal(f"task={task}", *data, given) == f"{key}: without effect in task={task}; leave out"
+
+
+@pytest.mark.parametrize(
+    ("what", "given"),
+    [
+        ("data", "model.compile=true"),
+        ("data", "ckpt=a.ckpt"),
+        ("speed", "++source=a.png"),
+        ("speed", "backbone=resnet18"),
+        ("frontier", "optimizer.lr=1"),
+        ("training", "ckpt=a.ckpt"),
+        ("training", "trainer.max_steps=3"),
+    ],
+)
+def test_each_benchmark_refuses_what_it_has_no_use_for(what: str, given: str) -> None:
+    key = given.partition("=")[0].lstrip("+")
+    said = f"{key}: without effect in task=benchmark task.what={what}; leave out"
+    assert refusal("task=benchmark", f"task.what={what}", given) == said
+
+
+def test_a_benchmark_takes_a_list_of_checkpoints() -> None:
+    check_config(composed("task=benchmark", "task.what=speed", "ckpt=[a.ckpt,b.onnx]"))
+
+
+def test_the_benchmark_of_training_obeys_what_is_said_of_the_training() -> None:
+    what = ("backbone=resnet18", "loss=cascade_ohem", "optimizer.lr=1", "trainer.devices=8")
+    check_config(composed("task=benchmark", "task.what=training", *what))
 
 
 def test_what_has_no_meaning_in_pretraining_is_refused() -> None:

@@ -23,7 +23,7 @@ TASKS = {
     "evaluate": "icnet.tasks.evaluate.evaluate:evaluate",
     "predict": "icnet.tasks.predict.predict:predict",
     "prepare": "icnet.tasks.prepare.prepare:prepare",
-    "benchmark": "icnet.tasks.benchmark:benchmark",
+    "benchmark": "icnet.tasks.benchmark.benchmark:benchmark",
     "export": "icnet.tasks.export.export:export",
 }
 _TRAINING = ("train", "pretrain")
@@ -43,7 +43,17 @@ _UNUSED = {
     "predict": ("logger", "data.split", *_OF_A_FIT),
     "prepare": ("source", "ckpt"),
     "export": ("source", "logger", *_OF_A_FIT),
-    "benchmark": ("source", "ckpt", "logger", "model", "backbone", *_OF_A_FIT),
+    "benchmark": ("source", "logger"),
+}
+# Of task=benchmark, by task.what
+_OF_AN_ENGINE = ("model", "backbone", *_OF_A_FIT)
+_OF_A_STEP = ("ckpt", "data.split", "callbacks", *(key for key in _OF_A_FIT if key.startswith("trainer.")))
+_UNUSED_BY = {
+    "speed": _OF_AN_ENGINE,
+    "frontier": _OF_AN_ENGINE,
+    "training": _OF_A_STEP,
+    "step": _OF_A_STEP,
+    "data": ("ckpt", *_OF_AN_ENGINE),
 }
 # What the tasks hand to Lightning's Trainer themselves
 _SET = ("callbacks", "logger", "plugins", "default_root_dir", "use_distributed_sampler", "enable_checkpointing")
@@ -163,7 +173,7 @@ def _check_task(root: Mapping[str, Any]) -> Iterator[str]:
     ckpt = root.get("ckpt")
     if root["task"]["name"] in _TRAINING and ckpt is not None:
         yield f"ckpt={ckpt} is for the tasks that use a trained network: training starts from it with task.weights={ckpt}"
-    if isinstance(ckpt, list):
+    if isinstance(ckpt, list) and root["task"]["name"] != "benchmark":
         yield f"ckpt is a list of {len(ckpt)}: task={root['task']['name']} takes one checkpoint"
     for key in (key for key in _SET if key in root["trainer"]):
         yield f"trainer.{key} is set by the task: leave it out (callbacks=, logger= and hydra.run.dir= choose theirs)"
@@ -172,9 +182,12 @@ def _check_task(root: Mapping[str, Any]) -> Iterator[str]:
 def _check_given(root: Mapping[str, Any], given: Sequence[str]) -> Iterator[str]:
     """given: the keys of the command line."""
     task, every = root["task"]["name"], root["trainer"].get("val_check_interval")
-    unused = [k for k in given if any(k == part or k.startswith(f"{part}.") for part in _UNUSED[task])]
+    what = str(root["task"].get("what", ""))
+    parts = (*_UNUSED[task], *_UNUSED_BY.get(what, ()))
+    unused = [k for k in given if any(k == part or k.startswith(f"{part}.") for part in parts)]
     if unused:
-        yield f"{', '.join(unused)}: without effect in task={task}; leave out"
+        measured = f" task.what={what}" if what else ""
+        yield f"{', '.join(unused)}: without effect in task={task}{measured}; leave out"
     if "trainer.check_val_every_n_epoch" in given and type(every) is int:
         yield f"trainer.check_val_every_n_epoch: without effect while trainer.val_check_interval={every}; set that to null"
     if {"task.weights", "model.backbone.weights"} <= set(given):

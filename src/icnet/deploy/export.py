@@ -68,8 +68,7 @@ class Order:
             raise ConfigError(
                 "task.output=logits is for programs, and the page of task.format=web shows labels: leave it out"
             )
-        missing = [name for name in _NEEDS[FORMATS[self.format]] if importlib.util.find_spec(name) is None]
-        if missing:
+        if missing := missing_packages(self.format):
             raise ConfigError(
                 f"task.format={self.format} needs {', '.join(missing)}, which is not installed: pip install -e "
                 '".[export]"'
@@ -89,6 +88,11 @@ class Order:
     def writer(self) -> ModuleType:
         """The module of this folder that writes the format."""
         return importlib.import_module(f"icnet.deploy.{FORMATS[self.format]}")
+
+
+def missing_packages(format: str) -> list[str]:
+    """What writing a format needs and is not installed."""
+    return [name for name in _NEEDS[FORMATS[format]] if importlib.util.find_spec(name) is None]
 
 
 def write_file(source: Source, order: Order, folder: Path) -> Path:

@@ -174,7 +174,10 @@ class Exit(nn.Module):
 
     def coarse(self, images: Tensor) -> Tensor:
         """The logits of `forward` before they are enlarged, at stride 16, 8 or 4."""
-        sub2, sub4 = run_trunk(images, self.backbone, self.ppm, self.resize)
+        return self.fuse(images, *run_trunk(images, self.backbone, self.ppm, self.resize))
+
+    def fuse(self, images: Tensor, sub2: Tensor, sub4: Tensor) -> Tensor:
+        """What follows the trunk, as far as this stage needs it."""
         if self.cff24 is None:
             return classify(images, self.head, sub4, 16, self.resize)
         sub24 = self.cff24(sub4, sub2)
@@ -185,12 +188,22 @@ class Exit(nn.Module):
 
 def run_trunk(images: Tensor, backbone: Trunk, ppm: PyramidPooling, resize: Resize) -> tuple[Tensor, Tensor]:
     """Images -> features of the half branch (stride 16) and of the quarter branch (stride 32, pooled)."""
+    sub2 = run_half(images, backbone, resize)
+    return sub2, run_quarter(sub2, backbone, ppm, resize)
+
+
+def run_half(images: Tensor, backbone: Trunk, resize: Resize) -> Tensor:
+    """Images -> features of the half branch."""
     size = size_of(images)
     if min(size) < SMALLEST_INFERENCE:
         raise ValueError(f"images are {size[0]}x{size[1]}: ICNet needs at least 32x32")
-    sub2 = backbone.head(resize(images, half(size)))
-    sub4 = backbone.tail(resize(sub2, half(size_of(sub2))))
-    return sub2, ppm(sub4)
+    return backbone.head(resize(images, half(size)))
+
+
+def run_quarter(sub2: Tensor, backbone: Trunk, ppm: PyramidPooling, resize: Resize) -> Tensor:
+    """Features of the half branch -> those of the quarter branch, pooled."""
+    pooled: Tensor = ppm(backbone.tail(resize(sub2, half(size_of(sub2)))))
+    return pooled
 
 
 def classify(images: Tensor, head: nn.Conv2d, features: Tensor, stride: int, resize: Resize) -> Tensor:

@@ -28,13 +28,21 @@ def write_results(
 
 def describe_machine(device: torch.device) -> dict[str, Any]:
     """Device, threads and versions."""
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.processor() or platform.machine()
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else name_processor()
     packages = ("torch", "pytorch-lightning", "numpy", "opencv-python-headless", "albumentations")
     return {
         "device": f"{device.type} ({name})",
         "threads": torch.get_num_threads(),
         "versions": {"icnet": __version__, "python": platform.python_version(), **{p: version(p) for p in packages}},
     }
+
+
+def name_processor() -> str:
+    """As Linux calls it; elsewhere what Python knows of it."""
+    about = Path("/proc/cpuinfo")
+    lines = about.read_text(encoding="utf-8", errors="replace").splitlines() if about.is_file() else []
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(named, "") or platform.processor() or platform.machine()
 
 
 def print_classes(metrics: Mapping[str, Any], title: str) -> None:

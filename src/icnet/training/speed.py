@@ -1,4 +1,4 @@
-"""Images per second of a training run."""
+"""Images per second of a training run, and how long its steps take."""
 
 from __future__ import annotations
 
@@ -48,3 +48,33 @@ class ImagesPerSecond(Callback):
 
     def _restart(self, now: float) -> None:
         self._images, self._begin = 0, now
+
+
+class StepClock(Callback):
+    """Notes the seconds of each training step, and how many of them it waited for its batch.
+
+    A step begins where the one before it ended, the device synchronised: what the device does meanwhile is no waiting.
+    """
+
+    def __init__(self) -> None:
+        self.steps: list[float] = []
+        self.waits: list[float] = []
+        self._ended = self._began = 0.0
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._ended = time.perf_counter()
+
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
+        self._began = time.perf_counter()
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if pl_module.device.type == "cuda":
+            torch.cuda.synchronize(pl_module.device)
+        now = time.perf_counter()
+        self.steps.append(now - self._ended)
+        self.waits.append(self._began - self._ended)
+        self._ended = now

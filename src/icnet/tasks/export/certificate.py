@@ -61,7 +61,7 @@ def certify(
     classes = frames.frames.classes.names
     ours, theirs = summarize(result.matrix, classes), summarize(result.others[_CHECKPOINT].sum(dim=0), classes)
     other = summarize_difference(result.others[_CHECKPOINT], result.matrices, _CHECKPOINT)
-    times = time_images({"file": engine, _CHECKPOINT: truth}, frames[0].image)
+    times = time_images({"file": engine, _CHECKPOINT: truth}, frames[0].image[None])
     share = differing / total
     return Certificate(
         {

@@ -34,11 +34,18 @@ def _on_gpu(trainer: DictConfig) -> bool:
 
 
 def _choose(trainer: DictConfig) -> str:
-    if _on_gpu(trainer):
-        return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "16-mixed"
+    on_gpu = _on_gpu(trainer)
+    if has_bf16("cuda" if on_gpu else "cpu"):
+        return "bf16-mixed"
+    return "16-mixed" if on_gpu else "32-true"
+
+
+def has_bf16(device_type: str) -> bool:
+    """Whether the device computes in bf16 by itself."""
+    if device_type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
     # private: torch.cpu._is_avx512_bf16_supported, _is_amx_tile_supported (torch 2.13): nothing public tells
-    has_bf16 = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    return "bf16-mixed" if has_bf16 else "32-true"
+    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
 
 
 def choose_autocast(trainer: DictConfig) -> torch.dtype | None:

@@ -42,15 +42,13 @@ def build_trainer(cfg: DictConfig, folder: Path, monitor: str) -> pl.Trainer:
         raise ConfigError("the run has no end: give trainer.max_steps or trainer.max_epochs")
     check_recipe(cfg)
     callbacks = build_callbacks(cfg, folder, monitor)
-    synchronised = cfg.trainer.accelerator != "cpu" and torch.cuda.is_available()  # on one device it stays plain
     return _build_trainer(
         cfg,
         callbacks=callbacks,
         logger=build_loggers(cfg, folder),
         plugins=[AtomicCheckpointIO()],
         default_root_dir=str(folder),
-        sync_batchnorm=cfg.trainer.get("sync_batchnorm", synchronised),
-        precision=choose_precision(cfg.trainer),
+        **_of_steps(cfg),
         val_check_interval=NEVER,  # Progress decides
         check_val_every_n_epoch=None,
         enable_progress_bar=any(isinstance(callback, pl.callbacks.ProgressBar) for callback in callbacks),
@@ -67,6 +65,32 @@ def build_callbacks(cfg: DictConfig, folder: Path, monitor: str) -> list[pl.Call
     checkpoints = Checkpoints(folder / "checkpoints", monitor, cfg.task.save_every_steps, cfg.task.save_every_minutes)
     own = [StopOnNonFinite(), progress, ImagesPerSecond(), MetricsFile(folder / "metrics.csv"), checkpoints, Examples()]
     return [*chosen, *own, SaveOnSignal(checkpoints)]
+
+
+def build_stepper(cfg: DictConfig, folder: Path, steps: int, callbacks: list[pl.Callback]) -> pl.Trainer:
+    """Lightning's Trainer for so many training steps and nothing else."""
+    check_recipe(cfg)
+    return _build_trainer(
+        cfg,
+        callbacks=callbacks,
+        logger=False,
+        default_root_dir=str(folder),
+        **_of_steps(cfg),
+        max_steps=steps,
+        max_epochs=-1,
+        limit_val_batches=0,
+        num_sanity_val_steps=0,
+        enable_progress_bar=False,
+    )
+
+
+def _of_steps(cfg: DictConfig) -> dict[str, Any]:
+    """What changes a training step."""
+    synchronised = cfg.trainer.accelerator != "cpu" and torch.cuda.is_available()  # on one device it stays plain
+    return {
+        "sync_batchnorm": cfg.trainer.get("sync_batchnorm", synchronised),
+        "precision": choose_precision(cfg.trainer),
+    }
 
 
 def build_evaluator(cfg: DictConfig, folder: Path) -> pl.Trainer:

@@ -15,7 +15,7 @@ from icnet.data.images import write_image
 from icnet.data.layouts import Sample
 from icnet.data.plain import PlainPipeline
 from icnet.errors import ConfigError
-from icnet.tasks.benchmark import Way, at_full_size, measure, summarize, watch
+from icnet.tasks.benchmark.data import Way, at_full_size, measure, summarize, watch
 
 WAYS = {"plain", "files", "compressed", "packed", "packed_jitter"}
 SMALL = ("task=benchmark", "task.frames=2", "task.samples=3")
@@ -45,7 +45,7 @@ def test_every_way_is_measured_on_the_data_that_were_chosen(run_icnet: Run, caps
 @pytest.mark.parametrize(
     ("setting", "said"),
     [
-        ("task.what=speed", r"task\.what is 'speed': give data"),
+        ("task.what=nothing", r"task\.what is 'nothing': choose one of speed, frontier"),
         ("task.samples=0", r"task\.samples is 0"),
         ("task.frames=0", r"task\.frames is 0"),
         ("task.scale=[2,1]", r"scale is \[2, 1\]"),

@@ -1,0 +1,1 @@
+"""task=benchmark: what takes how long on this machine."""
