@@ -64,11 +64,12 @@ class Order:
             raise ConfigError(
                 "task.precision=int8 is for task.format=onnx and openvino: nncf writes no program of torch"
             )
-        missing = [name for name in _NEEDS[FORMATS[self.format]] if importlib.util.find_spec(name) is None]
+        needed = _NEEDS[FORMATS[self.format]] + (("nncf",) if self.precision == "int8" else ())
+        missing = [name for name in needed if importlib.util.find_spec(name) is None]
         if missing:
             raise ConfigError(
-                f"task.format={self.format} needs {', '.join(missing)}, which is not installed: pip install -e "
-                '".[export]"'
+                f"task.format={self.format} in {self.precision} needs {', '.join(missing)}, which is not installed: "
+                'pip install -e ".[export]"'
             )
 
     @property
@@ -88,7 +89,7 @@ class Order:
 
 
 def write_file(source: Source, order: Order, folder: Path) -> Path:
-    """Write the files of a format into `folder`, not certified; the path is that of the first of them."""
+    """Write the files of a format into `folder`, in a float precision and not certified; the path of the first of them."""
     writer, half = order.writer, order.precision == "fp16"
     path: Path = folder / writer.FILES[0]
     normalize = Normalize(source.preprocessing["mean"], source.preprocessing["std"])
@@ -99,7 +100,12 @@ def write_file(source: Source, order: Order, folder: Path) -> Path:
     return path
 
 
-def describe(source: Source, order: Order, certificate: Mapping[str, Any] | str = NOT_CERTIFIED) -> Facts:
+def describe(
+    source: Source,
+    order: Order,
+    quantised: Mapping[str, Any] | None = None,
+    certificate: Mapping[str, Any] | str = NOT_CERTIFIED,
+) -> Facts:
     """What the file says of itself."""
     return Facts(
         icnet=__version__,
@@ -115,5 +121,6 @@ def describe(source: Source, order: Order, certificate: Mapping[str, Any] | str 
         parameters=count_parameters(source.build_bare().exit_at(order.exit)),
         checkpoint={"file": source.origin.name, "sha256": sha256(source.origin)},
         least_agreement=LEAST_AGREEMENT[order.precision],
+        quantised=quantised,
         certificate=certificate,
     )
