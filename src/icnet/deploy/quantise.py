@@ -167,8 +167,9 @@ class _Score:
         """model: as nncf hands it over, ready to run. The score of the set, and those of its frames."""
         opened = Opened(self.engine.facts, self.writer.prepare(model), self.engine.card.kind, "int8")
         miou, each = self._measure(ExportedEngine(self.engine.path, opened), frames)
-        self.steps += 1
-        log.info("Searching layers to leave in float: step %d, mIoU %.4f", self.steps, miou)
+        if len(each) == len(self.frames):  # nncf tries it on one first
+            self.steps += 1
+            log.info("Searching layers to leave in float: step %d, mIoU %.4f", self.steps, miou)
         return miou, each
 
     def try_once(self, frames: Iterable[int]) -> None:
