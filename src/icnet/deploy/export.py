@@ -68,10 +68,10 @@ class Order:
             raise ConfigError(
                 "task.output=logits is for programs, and the page of task.format=web shows labels: leave it out"
             )
-        if missing := missing_packages(self.format):
+        if missing := missing_packages(self.format, self.precision):
             raise ConfigError(
-                f"task.format={self.format} needs {', '.join(missing)}, which is not installed: pip install -e "
-                '".[export]"'
+                f"task.format={self.format} in {self.precision} needs {', '.join(missing)}, which is not installed: "
+                'pip install -e ".[export]"'
             )
 
     @property
@@ -90,13 +90,14 @@ class Order:
         return importlib.import_module(f"icnet.deploy.{FORMATS[self.format]}")
 
 
-def missing_packages(format: str) -> list[str]:
+def missing_packages(format: str, precision: str = "fp32") -> list[str]:
     """What writing a format needs and is not installed."""
-    return [name for name in _NEEDS[FORMATS[format]] if importlib.util.find_spec(name) is None]
+    needed = _NEEDS[FORMATS[format]] + (("nncf",) if precision == "int8" else ())
+    return [name for name in needed if importlib.util.find_spec(name) is None]
 
 
 def write_file(source: Source, order: Order, folder: Path) -> Path:
-    """Write the files of a format into `folder`, not certified; the path is that of the first of them."""
+    """Write the files of a format into `folder`, in a float precision and not certified; the path of the first of them."""
     writer, half = order.writer, order.precision == "fp16"
     path: Path = folder / writer.FILES[0]
     normalize = Normalize(source.preprocessing["mean"], source.preprocessing["std"])
@@ -107,7 +108,12 @@ def write_file(source: Source, order: Order, folder: Path) -> Path:
     return path
 
 
-def describe(source: Source, order: Order, certificate: Mapping[str, Any] | str = NOT_CERTIFIED) -> Facts:
+def describe(
+    source: Source,
+    order: Order,
+    quantised: Mapping[str, Any] | None = None,
+    certificate: Mapping[str, Any] | str = NOT_CERTIFIED,
+) -> Facts:
     """What the file says of itself."""
     return Facts(
         icnet=__version__,
@@ -123,5 +129,6 @@ def describe(source: Source, order: Order, certificate: Mapping[str, Any] | str 
         parameters=count_parameters(source.build_bare().exit_at(order.exit)),
         checkpoint={"file": source.origin.name, "sha256": sha256(source.origin)},
         least_agreement=LEAST_AGREEMENT[order.precision],
+        quantised=quantised,
         certificate=certificate,
     )

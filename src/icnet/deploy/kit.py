@@ -52,7 +52,7 @@ Classes: {names}; palette and more in `model.json`.
     pip install {_INSTALL[facts.format]}
     python verify.py        # runs the frames of golden.npz: agreement and milliseconds here
 {_OPEN if facts.format == "web" else ""}
-{_say_certificate(facts.certificate)}
+{_say_certificate(facts.certificate)}{_say_floats(facts.quantised)}
 """
 
 
@@ -70,5 +70,13 @@ def _say_certificate(certificate: Mapping[str, Any] | str) -> str:
     return (
         f"On {protocol['images']} frames of {protocol['data']} ({protocol['split']}): mIoU {100 * scores['miou']:.2f}, its "
         f"checkpoint {100 * scores['checkpoint_miou']:.2f};\ndrop {100 * scores['drop']:.2f} points (95 %: {low:.2f} to "
-        f"{high:.2f}), the same class at {100 * scores['agreement']:.3f} % of the pixels."
+        f"{high:.2f}), the same class at {100 * scores['agreement']:.3f} % of the pixels. One frame took "
+        f"{scores['median_ms']:.3g} ms there ({protocol['threads']} threads)."
     )
+
+
+def _say_floats(quantised: Mapping[str, Any] | None) -> str:
+    if quantised is None:
+        return ""
+    layers = ", ".join(quantised["float_layers"]) or "none"
+    return f"\nQuantised with {quantised['calibration']} training frames; layers that stayed in float: {layers}."

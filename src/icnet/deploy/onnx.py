@@ -8,12 +8,16 @@ import os
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import onnx
 import torch
 from torch.export import ExportedProgram
 
+from icnet.deploy.quantise import Node, name_layer
+from icnet.engines.exported import Run
 from icnet.engines.facts import KEY, Facts
+from icnet.engines.onnx import open_session, reader
 
 FILES = ("model.onnx",)
 
@@ -33,6 +37,36 @@ def stamp(path: Path, facts: Facts) -> None:
     onnx.helper.set_model_props(model, {KEY: facts.to_text()})
     model.producer_name, model.producer_version = "icnet", facts.icnet
     onnx.save(model, path)
+
+
+def load(path: Path) -> Any:
+    """The graph of a file."""
+    return onnx.load(path)
+
+
+def save(model: Any, path: Path) -> None:
+    """One file."""
+    onnx.save(model, path)
+
+
+def list_nodes(model: Any) -> list[Node]:
+    """The operations of a graph, in the order in which they run."""
+    made_by = {output: node.name for node in model.graph.node for output in node.output}
+    weights = {weight.name for weight in model.graph.initializer}
+    return [
+        Node(
+            node.name,
+            [made_by.get(name, name) for name in node.input],
+            node.op_type == "Conv",
+            name_layer(node.input[1]) if node.op_type == "Conv" and node.input[1] in weights else None,
+        )
+        for node in model.graph.node
+    ]
+
+
+def prepare(model: Any) -> Run:
+    """A graph as a function of frames."""
+    return reader(open_session(model.SerializeToString()))
 
 
 @contextlib.contextmanager

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import openvino
 from torch.export import ExportedProgram
 
 from icnet.deploy import onnx
+from icnet.deploy.quantise import Node, name_layer
+from icnet.engines.exported import Run
 from icnet.engines.facts import KEY, Facts
+from icnet.engines.openvino import reader
 
 FILES = ("model.xml", "model.bin")
 
@@ -19,15 +23,43 @@ def write(program: ExportedProgram, output: str, path: Path, half: bool) -> None
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         between = Path(folder) / "model.onnx"
         onnx.write(program, output, between, half=False)
-        openvino.save_model(openvino.convert_model(between), path, compress_to_fp16=half)
+        openvino.save_model(load(between), path, compress_to_fp16=half)
 
 
 def stamp(path: Path, facts: Facts) -> None:
     """Write what the file says of itself into it."""
-    model = openvino.Core().read_model(path)
+    model = load(path)
     model.set_rt_info(facts.to_text(), [KEY])
     draft = path.with_stem(f"{path.stem}.stamped")
-    openvino.save_model(model, draft, compress_to_fp16=False)
+    save(model, draft)
     del model  # which maps the file that is replaced
     for suffix in (".xml", ".bin"):
         draft.with_suffix(suffix).replace(path.with_suffix(suffix))
+
+
+def load(path: Path) -> Any:
+    """The graph of a file, of OpenVINO or ONNX."""
+    return openvino.Core().read_model(path)
+
+
+def save(model: Any, path: Path) -> None:
+    """Write the pair of files."""
+    openvino.save_model(model, path, compress_to_fp16=False)
+
+
+def list_nodes(model: Any) -> list[Node]:
+    """The operations of a graph, in the order in which they run."""
+    return [_describe(operation) for operation in model.get_ordered_ops()]
+
+
+def _describe(operation: Any) -> Node:
+    sources = [entry.get_source_output().get_node() for entry in operation.inputs()]
+    convolves = operation.get_type_name() == "Convolution"
+    is_float = convolves and sources[1].get_type_name() == "Constant"
+    names = [source.get_friendly_name() for source in sources]
+    return Node(operation.get_friendly_name(), names, convolves, name_layer(names[1]) if is_float else None)
+
+
+def prepare(model: Any) -> Run:
+    """What nncf has compiled, as a function of frames."""
+    return reader(model)

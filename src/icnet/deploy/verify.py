@@ -7,6 +7,7 @@ too few are.
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -16,6 +17,10 @@ from typing import Any
 import numpy as np
 
 HERE = Path(__file__).parent
+
+# On import the engines write into the home folder and send what they were used for, unless told not to
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 
 def load(facts: dict[str, Any]) -> Callable[[Any], Any]:
@@ -28,9 +33,7 @@ def load(facts: dict[str, Any]) -> Callable[[Any], Any]:
     if facts["format"] == "openvino":
         import openvino
 
-        exact = (
-            {} if facts["precision"] == "int8" else {"INFERENCE_PRECISION_HINT": "f32"}
-        )  # it may choose bf16 by itself
+        exact = {"INFERENCE_PRECISION_HINT": "f32"}  # it may choose bf16 by itself; int8 stays int8
         model = openvino.Core().compile_model(HERE / "model.xml", "CPU", exact)
         return lambda frames: model(frames)[0]
     import torch

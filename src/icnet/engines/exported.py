@@ -24,14 +24,17 @@ from icnet.model.work import count_macs
 FORMATS = {".onnx": ("onnx", "onnxruntime"), ".xml": ("openvino", "openvino"), ".pt2": ("program", "torch")}
 
 
+Run = Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.generic]]  # of frames (N, H, W, 3)
+
+
 class Opened(NamedTuple):
     """A file that is ready to run.
 
-    run: uint8 frames (N, H, W, 3) -> what the file gives. kind, precision: of what runs it, for its card.
+    run: gives what the file gives. kind, precision: of what runs it, for its card.
     """
 
     facts: Facts
-    run: Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.generic]]
+    run: Run
     kind: str
     precision: str
 

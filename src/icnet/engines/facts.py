@@ -24,6 +24,7 @@ class Facts:
     classes: as `ClassTable.to_dict`, with the ignored id. normalisation: mean and std that are inside, on the scale 0..1.
     architecture: of the whole network, as a checkpoint has it. exit: where it ends. parameters: trained, up to it.
     checkpoint: file name and sha256. least_agreement: share of pixels at which every machine must give the same.
+    quantised: of int8, on how many frames it calibrated and searched, and the layers that stayed in float.
     certificate: what was judged and how, or `NOT_CERTIFIED`.
     """
 
@@ -40,6 +41,7 @@ class Facts:
     parameters: int
     checkpoint: Mapping[str, str]
     least_agreement: float
+    quantised: Mapping[str, Any] | None = None
     certificate: Mapping[str, Any] | str = NOT_CERTIFIED
     version: int = VERSION
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import openvino
 import torch
 
-from icnet.engines.exported import Opened
+from icnet.engines.exported import Opened, Run
 from icnet.engines.facts import KEY, read_facts
 from icnet.errors import WeightsError
 
@@ -31,10 +31,16 @@ def open_file(path: Path, autocast: torch.dtype | None) -> Opened:
     }
     compiled = core.compile_model(model, "CPU", settings)
 
+    hint = str(compiled.get_property("INFERENCE_PRECISION_HINT").to_string())
+    name = f"OpenVINO {openvino.__version__.partition('-')[0]}"
+    return Opened(facts, reader(compiled), name, facts.precision if facts.precision == "int8" else hint)
+
+
+def reader(compiled: openvino.CompiledModel) -> Run:
+    """What was compiled as a function of frames."""
+
     def run(frames: npt.NDArray[np.uint8]) -> npt.NDArray[np.generic]:
         result: npt.NDArray[np.generic] = compiled(frames)[0].copy()
         return result
 
-    hint = str(compiled.get_property("INFERENCE_PRECISION_HINT").to_string())
-    name = f"OpenVINO {openvino.__version__.partition('-')[0]}"
-    return Opened(facts, run, name, facts.precision if facts.precision == "int8" else hint)
+    return run

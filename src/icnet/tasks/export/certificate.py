@@ -22,7 +22,7 @@ from icnet.tasks.evaluate.scores import summarize_difference
 from icnet.visualize.examples import write_examples
 from icnet.visualize.rows import Row
 
-_CHECKPOINT = "checkpoint"
+_CHECKPOINT, _PLAIN = "checkpoint", "plain"
 _SHOWN = 6  # frames of the report, those that differ most
 
 
@@ -53,15 +53,21 @@ class Certificate:
 
 
 def certify(
-    trainer: pl.Trainer, engine: Engine, truth: Engine, frames: JudgedDataset, num_workers: int | None
+    trainer: pl.Trainer,
+    engine: Engine,
+    truth: Engine,
+    plain: Engine | None,
+    frames: JudgedDataset,
+    num_workers: int | None,
 ) -> Certificate:
-    """engine: of the file. truth: of the checkpoint, in fp32."""
+    """engine: of the file. truth: of the checkpoint, in fp32. plain: of the file in fp32, timed where there is one."""
     result = judge_frames(trainer, engine, {_CHECKPOINT: truth}, frames, num_workers)
     differing, total = result.differing[_CHECKPOINT].double().unbind(dim=1)
     classes = frames.frames.classes.names
     ours, theirs = summarize(result.matrix, classes), summarize(result.others[_CHECKPOINT].sum(dim=0), classes)
     other = summarize_difference(result.others[_CHECKPOINT], result.matrices, _CHECKPOINT)
-    times = time_images({"file": engine, _CHECKPOINT: truth}, frames[0].image[None])
+    timed = {"file": engine, _CHECKPOINT: truth} | ({} if plain is None else {_PLAIN: plain})
+    medians = {name: statistics.median(series) for name, series in time_images(timed, frames[0].image[None]).items()}
     share = differing / total
     return Certificate(
         {
@@ -72,8 +78,9 @@ def certify(
             "agreement": 1 - float(differing.sum() / total.sum()),
             "iou": ours["iou"],
             "checkpoint_iou": theirs["iou"],
-            "median_ms": statistics.median(times["file"]),
-            "checkpoint_median_ms": statistics.median(times[_CHECKPOINT]),
+            "median_ms": medians["file"],
+            "checkpoint_median_ms": medians[_CHECKPOINT],
+            **({} if plain is None else {"float_ms": medians[_PLAIN]}),
             "largest_gap": measure_gap(engine, truth, frames[int(share.argmax())].image),
         },
         share,

@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from icnet.data.judged import JudgedDataset
 from icnet.data.subset import spread
 from icnet.deploy.export import Order, describe, write_file
 from icnet.deploy.kit import write_kit
+from icnet.deploy.quantise import Material, choose_material, quantise
 from icnet.deploy.web import find_runtime, write_page
 from icnet.engines.exported import ExportedEngine, is_exported, open_exported
 from icnet.engines.facts import NOT_CERTIFIED
@@ -52,26 +55,35 @@ def export(cfg: DictConfig) -> None:
     order = read_order(cfg.task, source)
     runtime = find_runtime(cfg.task.runtime) if order.format == "web" else None
     trained = Trained(checkpoint, load_engine(checkpoint).at(order.exit), Scheme())
-    frames, protocol = read_frames(cfg, trained)
+    data = read_data(cfg, trained, order)
+    frames, protocol = read_frames(cfg, trained, data)
+    material = None if data is None or order.precision != "int8" else read_material(cfg.task, data, frames)
     metrics, fault = {}, None
-    with tempfile.TemporaryDirectory(prefix=".draft-", dir=folder) as draft:
+    with make_drafts(folder) as (draft, aside):
         log.info("Writing %s in %s", order.format, order.precision)
-        path = write_file(source, order, Path(draft))
+        if material is None:
+            path, plain, quantised = write_file(source, order, draft), None, None
+        else:
+            plain = open_exported(write_file(source, replace(order, precision="fp32"), aside))
+            path = draft / plain.path.name
+            quantised = quantise(plain, order.writer, material, cfg.task.max_drop, path)
+            order.writer.stamp(path, describe(source, order, quantised))
         if frames is not None:
             log.info("Comparing the file with its checkpoint on %d frames", len(frames))
             engine = open_exported(path)
-            certificate = certify(build_evaluator(cfg, folder), engine, trained.engine, frames, cfg.data.num_workers)
+            evaluator = build_evaluator(cfg, folder)
+            certificate = certify(evaluator, engine, trained.engine, plain, frames, cfg.data.num_workers)
             draw_differences(folder, certificate, frames, engine, trained.engine)
             metrics, fault = certificate.metrics, certificate.fault(order.precision, cfg.task.max_drop)
         proof = {"metrics": metrics, "protocol": protocol} if metrics else NOT_CERTIFIED
-        facts = describe(source, order, proof)
+        facts = describe(source, order, quantised, proof)
         order.writer.stamp(path, facts)
         engine = open_exported(path)
-        write_kit(Path(draft), engine, facts, choose_golden(frames, order.size or source.frame_size))
+        write_kit(draft, engine, facts, choose_golden(frames, order.size or source.frame_size))
         if runtime is not None:
-            write_page(Path(draft), runtime)
+            write_page(draft, runtime)
         protocol |= describe_file(engine, path)
-        name_files(Path(draft), folder, "model" if fault is None else "model.rejected")
+        name_files(draft, folder, "model" if fault is None else "model.rejected")
     protocol["rejected"] = fault
     write_results(folder, "export", cfg.name, metrics, protocol, time.monotonic() - begin)
     write_report(folder)
@@ -94,19 +106,45 @@ def read_order(task: DictConfig, source: Source) -> Order:
     return Order(task.format, task.precision, task.exit, task.output, size and (size[0], size[1]), task.sparse)
 
 
-def read_frames(cfg: DictConfig, trained: Trained) -> tuple[JudgedDataset | None, dict[str, Any]]:
-    """The frames that certify, none without task.certify; and what the protocol says of them and of the checkpoint."""
-    protocol = describe_trained(trained) | describe_machine(trained.engine.device)
-    if not cfg.task.certify:
-        return None, protocol
+def read_data(cfg: DictConfig, trained: Trained, order: Order) -> SegmentationDataModule | None:
+    """The data that certify or calibrate; None where nothing needs any."""
+    if not cfg.task.certify and order.precision != "int8":
+        return None
     data: SegmentationDataModule = build(cfg.data)
     try:
         check_classes(trained, data)
     except ConfigError as error:
-        raise ConfigError(f"{error}, or task.certify=false") from error
+        other = "; task.precision=int8 calibrates on it" if order.precision == "int8" else ", or task.certify=false"
+        raise ConfigError(f"{error}{other}") from error
     data.prepare_data()
+    return data
+
+
+def read_frames(
+    cfg: DictConfig, trained: Trained, data: SegmentationDataModule | None
+) -> tuple[JudgedDataset | None, dict[str, Any]]:
+    """The frames that certify, none without task.certify; and what the protocol says of them and of the checkpoint."""
+    protocol = describe_trained(trained) | describe_machine(trained.engine.device)
+    if data is None or not cfg.task.certify:
+        return None, protocol
     frames = JudgedDataset(data.find_judged(), data.classes)
     return frames, protocol | describe_frames(data, frames)
+
+
+def read_material(task: DictConfig, data: SegmentationDataModule, frames: JudgedDataset | None) -> Material:
+    """Training frames to quantise with; where a certificate follows, some to search on, and none of those that it judges."""
+    judged = [] if frames is None else frames.frames.samples
+    return choose_material(data.find_samples()[0], judged, data.classes, task.calibration, frames is not None)
+
+
+@contextmanager
+def make_drafts(folder: Path) -> Iterator[tuple[Path, Path]]:
+    """Two folders that go when the run ends, however it ends: of what gets a name, and of what is only compared with it."""
+    with tempfile.TemporaryDirectory(prefix=".draft-", dir=folder) as made:
+        draft, aside = Path(made) / "draft", Path(made) / "aside"
+        draft.mkdir()
+        aside.mkdir()
+        yield draft, aside
 
 
 def choose_golden(frames: JudgedDataset | None, size: Sequence[int] | None) -> list[Tensor]:
@@ -126,6 +164,7 @@ def describe_file(engine: ExportedEngine, path: Path) -> dict[str, Any]:
         "precision": engine.card.precision,
         "frame_size": facts.size or "any",
         "output": facts.output,
+        **({} if facts.quantised is None else {"quantised": facts.quantised}),
         "bytes": sum(part.stat().st_size for part in path.parent.glob(f"{path.stem}.*") if part.suffix != ".json"),
     }
 
