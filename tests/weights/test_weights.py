@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -241,6 +241,33 @@ def test_a_checkpoint_whose_weights_are_not_those_of_its_description_is_named(tm
     torch.save(content, path)
     with pytest.raises(WeightsError, match=r"a\.ckpt does not describe its own network"):
         load_checkpoint(path)
+
+
+@pytest.mark.parametrize(
+    ("part", "torn"),
+    [
+        ("classes", {}),
+        ("classes", {"names": ["a"], "colors": [[0, 0, 0]]}),
+        ("classes", {"names": 3, "colors": 4}),
+        ("classes", {"names": ["a", "b"], "colors": [[0, 0, 0]] * 2, "shapes": 7}),
+        ("preprocessing", {}),
+        ("preprocessing", {"mean": [0.5] * 3, "std": [0.2, 0.2]}),
+        ("preprocessing", {"mean": [0.5] * 3, "std": [0.2, 0.2, 0.0]}),
+        ("preprocessing", {"mean": ["a", "b", "c"], "std": [0.2] * 3}),
+        ("preprocessing", {"mean": None, "std": [0.2] * 3}),
+        ("loaded", 7),
+    ],
+)
+@pytest.mark.parametrize("read", [load_checkpoint, read_weights])
+def test_a_checkpoint_whose_description_is_torn_is_named(
+    part: str, torn: object, read: Callable[[Path], object], tmp_path: Path
+) -> None:
+    path = save_checkpoint(ICNet(resnet18(WIDTH), 2, 16), tmp_path / "a.ckpt")
+    content = torch.load(path, weights_only=True)
+    content["icnet"][part] = torn
+    torch.save(content, path)
+    with pytest.raises(WeightsError, match=r"a\.ckpt does not describe its classes and preprocessing"):
+        read(path)
 
 
 def test_a_checkpoint_of_a_newer_icnet_is_named(tmp_path: Path) -> None:

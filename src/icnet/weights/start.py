@@ -69,7 +69,7 @@ def load_weights(net: ICNet, weights: Weights, class_names: Sequence[str]) -> Lo
     anew = {k for k in heads if k not in state or state[k].shape != own[k].shape}
     if source is not None:
         _compare(source.architecture, net.architecture, weights.path)
-        anew = heads if list(source.classes["names"]) != list(class_names) else anew
+        anew = heads if list(source.class_table.names) != list(class_names) else anew
     fitting = {k: v for k, v in state.items() if k in own and k not in anew}
     otherwise = "" if source is None else ", or task.architecture=file"
     _check_fit(own, fitting, weights.path, optional=anew, otherwise=otherwise)
