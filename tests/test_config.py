@@ -250,8 +250,12 @@ def test_settings_that_another_one_overrules_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "key", ["callbacks", "logger", "plugins", "default_root_dir", "use_distributed_sampler", "enable_checkpointing"]
-)
+    "key",
+    [
+        "callbacks", "logger", "plugins", "default_root_dir", "use_distributed_sampler", "enable_checkpointing",
+        "limit_test_batches", "fast_dev_run", "overfit_batches",
+    ],
+)  # fmt: skip
 @pytest.mark.parametrize("task", ["train", "evaluate"])
 def test_what_the_tasks_hand_to_the_trainer_is_refused_wherever_it_is_said(key: str, task: str) -> None:
     assert f"trainer.{key} is set by the task" in refusal(f"task={task}", f"+trainer.{key}=false")

@@ -55,8 +55,11 @@ _UNUSED_BY = {
     "step": _OF_A_STEP,
     "data": ("ckpt", *_OF_AN_ENGINE),
 }
-# What the tasks hand to Lightning's Trainer themselves
-_SET = ("callbacks", "logger", "plugins", "default_root_dir", "use_distributed_sampler", "enable_checkpointing")
+# What the tasks hand to Lightning's Trainer themselves, and what would leave results of a part of the data
+_SET = (
+    "callbacks", "logger", "plugins", "default_root_dir", "use_distributed_sampler", "enable_checkpointing",
+    "fast_dev_run", "overfit_batches", "limit_test_batches", "limit_predict_batches", "barebones",
+)  # fmt: skip
 
 # Folders of conf/ that are composed into other parts, or into all of them
 _INTO_OTHERS = ("backbone", "strategy", "experiment", "recipe")
@@ -176,7 +179,10 @@ def _check_task(root: Mapping[str, Any]) -> Iterator[str]:
     if isinstance(ckpt, list) and root["task"]["name"] != "benchmark":
         yield f"ckpt is a list of {len(ckpt)}: task={root['task']['name']} takes one checkpoint"
     for key in (key for key in _SET if key in root["trainer"]):
-        yield f"trainer.{key} is set by the task: leave it out (callbacks=, logger= and hydra.run.dir= choose theirs)"
+        yield (
+            f"trainer.{key} is set by the task: leave it out (callbacks=, logger= and hydra.run.dir= choose theirs, "
+            "trainer.max_steps=10 makes a short run)"
+        )
 
 
 def _check_given(root: Mapping[str, Any], given: Sequence[str]) -> Iterator[str]:

@@ -50,7 +50,7 @@ def _check_target(node: Mapping[str, Any], where: str) -> Iterator[str]:
         yield f"{where}._target_ is {target}, which cannot be loaded ({say_error(error)})"
         return
     own = _OWN_KEYS.get(where, {})
-    known = [n for n, p in signature.parameters.items() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)] + list(own)
+    known = _names(signature) + list(own)
     takes_any = any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values())
     for key, value in node.items():
         if key in _HYDRA_KEYS:
@@ -59,6 +59,15 @@ def _check_target(node: Mapping[str, Any], where: str) -> Iterator[str]:
             yield say_unknown(f"{where}.{key}", key, known)
         else:
             yield from check_value(value, own.get(key, hints.get(key, Any)), f"{where}.{key}")
+
+
+def arguments_of(target: str) -> list[str]:
+    """The names of the arguments that a `_target_` takes."""
+    return _names(_signature(target)[0])
+
+
+def _names(signature: inspect.Signature) -> list[str]:
+    return [n for n, p in signature.parameters.items() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
 
 
 def _signature(target: str) -> tuple[inspect.Signature, Mapping[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from urllib.error import URLError
 
@@ -59,6 +60,17 @@ def test_a_checkpoint_says_which_of_its_parameters_did_not_start_anew(run_icnet:
     loaded = torch.load(folder / "checkpoints" / "best.ckpt", weights_only=True)["icnet"]["loaded"]
     assert "backbone.conv4.0.conv.conv.weight" in loaded
     assert not [name for name in loaded if name.startswith(("classifier", "guide"))]
+
+
+def test_weights_that_learned_from_otherwise_normalised_frames_are_taken_with_a_warning(
+    run_icnet: Run, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run_icnet("trainer.max_steps=1", "+data.std=[0.2,0.2,0.2]", folder="first")
+    weights = f"task.weights={tmp_path / 'first'}/checkpoints/best.ckpt"
+    run_icnet("trainer.max_steps=1", "+data.std=[0.2,0.2,0.2]", weights, folder="same")
+    assert "was trained on frames" not in caplog.text
+    run_icnet("trainer.max_steps=1", weights, folder="other")
+    assert re.search(r"was trained on frames of .*'std': \[0\.2, 0\.2, 0\.2\].* goes on with .*0\.229", caplog.text)
 
 
 def test_without_a_file_there_is_no_architecture_of_one(run_icnet: Run) -> None:

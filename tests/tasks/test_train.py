@@ -8,11 +8,13 @@ import shutil
 from pathlib import Path
 
 import pytest
+import pytorch_lightning as pl
 import torch
+from pytorch_lightning.callbacks import Callback
 from tests.conftest import Run
 
 from icnet.data.dataset import Frame
-from icnet.errors import ICNetError, WeightsError
+from icnet.errors import ConfigError, ICNetError, WeightsError
 from icnet.training.module import SegmentationModule
 from icnet.weights.checkpoint import load_checkpoint
 from icnet.weights.download import sha256
@@ -234,3 +236,24 @@ def test_the_losses_of_the_stages_and_the_score_are_said_in_the_log(
     (validated,) = [m for m in caplog.messages if m.startswith("step 1: val/")]
     assert "val/miou " in validated
     assert "val/iou/" not in validated
+
+
+class Enough(Callback):
+    """As EarlyStopping does at the end of an epoch."""
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        trainer.should_stop = True
+
+
+def test_a_training_that_ends_without_a_validation_leaves_its_last_step(run_icnet: Run, tmp_path: Path) -> None:
+    settings = ("trainer.max_steps=9", "trainer.val_check_interval=9", f"+callbacks.enough._target_={__name__}.Enough")
+    with pytest.raises(ICNetError, match="ended before its first validation"):
+        run_icnet(*settings)
+    content = torch.load(tmp_path / "run" / "checkpoints" / "last.ckpt", weights_only=True)
+    place = content["SegmentationDataModule"]
+    assert (content["global_step"], place) == (3, {"epoch": 0, "samples": 6})  # all samples of the first epoch
+
+
+def test_a_share_of_the_data_that_is_no_batch_is_named(run_icnet: Run) -> None:
+    with pytest.raises(ConfigError, match=r"trainer: .*limit_train_batches"):
+        run_icnet("trainer.limit_train_batches=0.01")

@@ -120,8 +120,23 @@ def test_without_callbacks_our_own_ones_alone_remain(tmp_path: Path) -> None:
         ("+trainer.profiler=nope", "trainer: .*profiler"),
         ("trainer.val_check_interval=0", r"trainer\.val_check_interval is 0: give a whole number of steps"),
         ("trainer.max_steps=-1", "the run has no end"),
+        ("trainer.max_steps=0", r"trainer\.max_steps is 0: give a number above 0"),
+        ("trainer.max_epochs=0", r"trainer\.max_epochs is 0: give a number above 0"),
+        ("trainer.accumulate_grad_batches=0", r"trainer\.accumulate_grad_batches is 0: give a number above 0"),
+        ("trainer.limit_train_batches=0", r"trainer\.limit_train_batches is 0: give a number above 0"),
+        ("trainer.limit_val_batches=0", r"trainer\.limit_val_batches is 0: give a number above 0"),
+        ("trainer.log_every_n_steps=-3", r"trainer\.log_every_n_steps is -3: give a number of at least 0"),
+        ("trainer.gradient_clip_val=-1", r"trainer\.gradient_clip_val is -1: give a number of at least 0"),
+        ("task.save_every_steps=0", r"task\.save_every_steps is 0: give a number above 0"),
+        ("task.save_every_minutes=-1", r"task\.save_every_minutes is -1: give a number above 0"),
+        ("task.save_every_minutes=foo", r"task\.save_every_minutes is foo: give a number above 0"),
     ],
 )
 def test_what_the_trainer_cannot_be_is_named(tmp_path: Path, override: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         trainer_of(tmp_path, override)
+
+
+def test_where_time_is_up_is_known_before_it_is_decided_whether_a_validation_follows(tmp_path: Path) -> None:
+    names = names_of(trainer_of(tmp_path, "+trainer.max_time='00:00:05:00'").callbacks)
+    assert names.index("Timer") < names.index("Progress")

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from icnet.errors import ConfigError, ICNetError
-from icnet.training.checkpoint import AtomicCheckpointIO, Checkpoints
+from icnet.errors import ICNetError
+from icnet.training.checkpoint import AtomicCheckpointIO
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs the device that is always full")
@@ -20,8 +20,3 @@ def test_a_full_disk_is_called_so_with_the_file_and_the_earlier_one_stays(tmp_pa
         AtomicCheckpointIO().save_checkpoint({"weights": torch.zeros(100_000)}, target)
     assert torch.load(target, weights_only=True) == {"step": 1}
     assert list(target.parent.iterdir()) == [target]
-
-
-def test_a_save_after_every_0_steps_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"task\.save_every_steps is 0: give at least 1"):
-        Checkpoints(Path("checkpoints"), "val/miou", every_steps=0)

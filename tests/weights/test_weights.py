@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -189,6 +189,31 @@ def test_what_a_state_dict_has_beside_the_network_is_left_out_and_named(tmp_path
     assert load_weights(net, read_weights(tmp_path / "w.pth"), "abc").left_out == ("auxiliary.weight",)
 
 
+def test_the_network_of_a_larger_training_is_taken_and_its_loss_and_teacher_are_left_out(tmp_path: Path) -> None:
+    source, net = ICNet(resnet18(WIDTH), 3, 16), ICNet(resnet18(WIDTH), 3, 16)
+    state = {f"model.net.{key}": value for key, value in source.state_dict().items()}
+    beside = {"model.criterion.weight": torch.zeros(2), "teacher.weight": torch.zeros(2)}
+    torch.save({"state_dict": beside | state}, tmp_path / "w.ckpt")
+    weights = read_weights(tmp_path / "w.ckpt")
+    loaded = load_weights(net, weights, "abc")
+    assert (loaded.fresh, loaded.left_out) == ((), tuple(beside))
+    assert all(torch.equal(value, source.state_dict()[key]) for key, value in net.state_dict().items())
+    trunk = ICNet(resnet18(WIDTH), 3, 16)
+    load_trunk(trunk, trunk.backbone, weights)
+    assert torch.equal(trunk.backbone.stem[0].conv.weight, source.backbone.stem[0].conv.weight)  # type: ignore[union-attr]
+
+
+def test_the_network_of_a_file_is_offered_where_the_file_describes_one(tmp_path: Path) -> None:
+    other, net = ICNet(resnet18(WIDTH), 2, 24), ICNet(resnet18(WIDTH), 2, 16)
+    torch.save(other.state_dict(), tmp_path / "plain.pth")
+    messages = []
+    for path in (save_checkpoint(other, tmp_path / "a.ckpt"), tmp_path / "plain.pth"):
+        with pytest.raises(WeightsError, match="does not fit the network") as caught:
+            load_weights(net, read_weights(path), "ab")
+        messages.append("task.architecture=file" in str(caught.value))
+    assert messages == [True, False]
+
+
 def test_a_state_dict_of_another_number_of_classes_starts_the_classifiers_anew(tmp_path: Path) -> None:
     torch.save(ICNet(resnet18(WIDTH), 19, 16).state_dict(), tmp_path / "w.pth")
     loaded = load_weights(ICNet(resnet18(WIDTH), 3, 16), read_weights(tmp_path / "w.pth"), "abc")
@@ -216,6 +241,33 @@ def test_a_checkpoint_whose_weights_are_not_those_of_its_description_is_named(tm
     torch.save(content, path)
     with pytest.raises(WeightsError, match=r"a\.ckpt does not describe its own network"):
         load_checkpoint(path)
+
+
+@pytest.mark.parametrize(
+    ("part", "torn"),
+    [
+        ("classes", {}),
+        ("classes", {"names": ["a"], "colors": [[0, 0, 0]]}),
+        ("classes", {"names": 3, "colors": 4}),
+        ("classes", {"names": ["a", "b"], "colors": [[0, 0, 0]] * 2, "shapes": 7}),
+        ("preprocessing", {}),
+        ("preprocessing", {"mean": [0.5] * 3, "std": [0.2, 0.2]}),
+        ("preprocessing", {"mean": [0.5] * 3, "std": [0.2, 0.2, 0.0]}),
+        ("preprocessing", {"mean": ["a", "b", "c"], "std": [0.2] * 3}),
+        ("preprocessing", {"mean": None, "std": [0.2] * 3}),
+        ("loaded", 7),
+    ],
+)
+@pytest.mark.parametrize("read", [load_checkpoint, read_weights])
+def test_a_checkpoint_whose_description_is_torn_is_named(
+    part: str, torn: object, read: Callable[[Path], object], tmp_path: Path
+) -> None:
+    path = save_checkpoint(ICNet(resnet18(WIDTH), 2, 16), tmp_path / "a.ckpt")
+    content = torch.load(path, weights_only=True)
+    content["icnet"][part] = torn
+    torch.save(content, path)
+    with pytest.raises(WeightsError, match=r"a\.ckpt does not describe its classes and preprocessing"):
+        read(path)
 
 
 def test_a_checkpoint_of_a_newer_icnet_is_named(tmp_path: Path) -> None:

@@ -6,11 +6,9 @@ from pathlib import Path
 
 import torch
 
-from icnet.data.labels import ClassTable
 from icnet.engines.engine import Engine
 from icnet.engines.exported import is_exported, open_exported
 from icnet.engines.pytorch import CompiledEngine, TorchEngine
-from icnet.model.preprocess import Normalize
 from icnet.weights.checkpoint import read_source
 
 
@@ -28,6 +26,6 @@ def load_engine(
     net = source.build()
     if channels_last:
         net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    normalize = Normalize(source.preprocessing["mean"], source.preprocessing["std"], channels_last)
+    source.normalize.channels_last = channels_last
     kind = CompiledEngine if compiled else TorchEngine
-    return kind(net, normalize, ClassTable(**source.classes), autocast=autocast)
+    return kind(net, source.normalize, source.class_table, autocast=autocast)

@@ -16,7 +16,7 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 class Normalize(nn.Module):
     """(N, H, W, 3) uint8, red first -> (N, 3, H, W) float32 of about zero mean and unit variance.
 
-    mean, std: of the channels red, green, blue, on the scale 0..1.
+    mean, std: of the channels red, green, blue, on the scale 0..1. ValueError or TypeError where they are not three numbers.
     channels_last: memory layout of the result; the frames come that way, so True costs nothing.
     """
 
@@ -31,8 +31,15 @@ class Normalize(nn.Module):
     ) -> None:
         super().__init__()
         self.channels_last = channels_last
-        self.register_buffer("mean", 255 * torch.tensor(list(mean)), persistent=False)
-        self.register_buffer("std", 255 * torch.tensor(list(std)), persistent=False)
+        for name, values in (("mean", mean), ("std", std)):
+            statistics = torch.tensor(list(values), dtype=torch.float32)
+            if (
+                statistics.shape != (3,)
+                or not statistics.isfinite().all()
+                or (name == "std" and not (statistics > 0).all())
+            ):
+                raise ValueError(f"{name} is {list(values)}: three numbers, those of std above 0")
+            self.register_buffer(name, 255 * statistics, persistent=False)
 
     def forward(self, frames: Tensor) -> Tensor:
         images = ((frames.float() - self.mean) / self.std).permute(0, 3, 1, 2)

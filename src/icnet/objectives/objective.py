@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import Protocol
 
+import torch
 from torch import Tensor
 
 from icnet.model.icnet import CascadeLogits
 
 
 class Objective(Protocol):
-    """An nn.Module that training hands what it has; it may own a teacher.
+    """What training hands all it has; mostly an nn.Module. It is not trained or saved itself, nor is a teacher that it owns.
+
+    What it takes of `class_weights` and `align_corners` is handed to it, as are the settings of its YAML file.
 
     frames (N, H, W, 3) uint8, red first; outputs: logits of the three stages; labels (N, H, W) uint8 train ids.
     """
@@ -20,3 +23,6 @@ class Objective(Protocol):
 
     def validate(self, outputs: CascadeLogits, labels: Tensor) -> Tensor:
         """The loss by labels alone: comparable between runs, whatever else they minimise."""
+
+    def to(self, device: torch.device) -> object:
+        """Bring what it owns to the device of the network."""

@@ -20,6 +20,7 @@ from icnet.model.work import count_parameters
 from icnet.objectives.objective import Objective
 from icnet.report.page import write_report
 from icnet.report.results import describe_machine, print_classes, write_results
+from icnet.targets import arguments_of
 from icnet.tasks.evaluate.figures import draw_evaluation, draw_training
 from icnet.tasks.evaluate.judging import describe_timing, judge_frames, measure_exits, other_exits
 from icnet.tasks.evaluate.scores import summarize_evaluation
@@ -80,17 +81,18 @@ def train(cfg: DictConfig) -> None:
 
 def build_objective(cfg: DictConfig, data: SegmentationDataModule, weights: Sequence[float] | None = None) -> Objective:
     """What `loss` says. weights: of the classes, where they are computed from the labels."""
-    given = cfg.loss.class_weights
+    given = cfg.loss.get("class_weights")
     if weights is None and given is not None and not isinstance(given, str):
         weights = check_weights([float(weight) for weight in given], data.classes)
-    objective: Objective = build(cfg.loss, class_weights=weights, align_corners=cfg.model.align_corners)
+    made = {"class_weights": weights, "align_corners": cfg.model.align_corners}
+    objective: Objective = build(cfg.loss, **{k: v for k, v in made.items() if k in arguments_of(cfg.loss._target_)})
     return objective
 
 
 def build_module(cfg: DictConfig, data: SegmentationDataModule, network: Network) -> SegmentationModule:
     """The network in its LightningModule, with all that it is handed."""
     weights = None
-    if isinstance(cfg.loss.class_weights, str):
+    if isinstance(cfg.loss.get("class_weights"), str):
         weights = compute_class_weights(data.train_set.samples, data.classes, cfg.loss.class_weights)
         log.info("Class weights (%s): %s", cfg.loss.class_weights, ", ".join(f"{w:.2f}" for w in weights))
     module: SegmentationModule = build(

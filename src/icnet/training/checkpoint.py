@@ -13,7 +13,6 @@ from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
 from pytorch_lightning.callbacks import Callback
 from pytorch_lightning.trainer.states import TrainerFn
 
-from icnet.errors import ConfigError
 from icnet.files import writing
 from icnet.training.progress import step_is_complete, validation_is_next
 
@@ -53,8 +52,6 @@ class Checkpoints(Callback):
     def __init__(
         self, folder: Path, monitor: str, every_steps: int | None = None, every_minutes: float | None = None
     ) -> None:
-        if every_steps is not None and every_steps < 1:
-            raise ConfigError(f"task.save_every_steps is {every_steps}: give at least 1, or null")
         self.last, self.best = folder / "last.ckpt", folder / "best.ckpt"
         self.monitor = monitor
         self.every_steps, self.every_minutes = every_steps, every_minutes
@@ -84,6 +81,11 @@ class Checkpoints(Callback):
             trainer.save_checkpoint(self.best)
         self.save_last(trainer)
         trainer.strategy.barrier("best.ckpt")  # the others may read it now
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Where a callback ended it between two validations."""
+        if self.saved_step != trainer.global_step:
+            self.save_last(trainer)
 
     def save_last(self, trainer: pl.Trainer) -> None:
         """Write last.ckpt; all processes call this together."""

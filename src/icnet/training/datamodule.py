@@ -44,7 +44,7 @@ class ResumableDataModule(pl.LightningDataModule):
         assert self.trainer.train_dataloader is not None
         loop = self.trainer.fit_loop
         batches = loop.epoch_loop.batch_progress.current.ready
-        epoch = loop.epoch_progress.current.processed  # type: ignore[attr-defined]
+        epoch = loop.epoch_progress.current.ready - 1  # the one that began last
         is_over = batches >= self.trainer.num_training_batches
         sampler = self.trainer.train_dataloader.sampler
         return Place(epoch, sampler.length if is_over else sampler.samples_after(epoch, batches))._asdict()

@@ -25,17 +25,42 @@ OptimizerFactory = Callable[[nn.Module, "frozenset[str]"], Optimizer]
 SchedulerFactory = Callable[[Optimizer, int], LRScheduler]
 
 
-class SegmentationModule(pl.LightningModule):
-    """Trains the cascade; validates its last stage at native resolution.
+class TrainedModule(pl.LightningModule):
+    """A network with its optimizer and schedule.
 
-    net, objective, normalize: as their classes say.
     optimizer: (net, names of the parameters that were loaded) -> Optimizer.
     scheduler: (optimizer, number of steps of the whole run) -> scheduler, stepped once per step.
+    loaded: names of the parameters of `net` that do not start anew; they learn at the plain rate.
+    """
+
+    def __init__(
+        self,
+        net: nn.Module,
+        optimizer: OptimizerFactory,
+        scheduler: SchedulerFactory,
+        normalize: Normalize,
+        loaded: frozenset[str] = frozenset(),
+    ) -> None:
+        super().__init__()
+        self.net, self.normalize = net, normalize
+        self._optimizer, self._scheduler, self._loaded = optimizer, scheduler, loaded
+
+    def configure_optimizers(self) -> Any:
+        optimizer = self._optimizer(self.net, self._loaded)
+        scheduler = self._scheduler(optimizer, int(self.trainer.estimated_stepping_batches))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+
+class SegmentationModule(TrainedModule):
+    """Trains the cascade; validates its last stage at native resolution.
+
+    net, objective, normalize: as their classes say; optimizer, scheduler, loaded: as above.
     classes: written into every checkpoint, beside the network's architecture and its preprocessing.
     frame_size: (height, width) of the data's frames, written too: for what is exported.
-    loaded: names of the parameters of `net` that do not start anew; they learn at the plain rate.
     compile_cascade: run the cascade through torch.compile; files never show it.
     """
+
+    net: ICNet
 
     def __init__(
         self,
@@ -49,19 +74,20 @@ class SegmentationModule(pl.LightningModule):
         loaded: frozenset[str] = frozenset(),
         compile_cascade: bool = False,
     ) -> None:
-        super().__init__()
-        self.net, self.objective, self.normalize, self.classes = net, objective, normalize, classes
-        self.frame_size = frame_size
+        super().__init__(net, optimizer, scheduler, normalize, loaded)
+        self.classes, self.frame_size = classes, frame_size
         self.confusion = ConfusionMatrix(len(classes))
-        self._optimizer, self._scheduler, self._loaded = optimizer, scheduler, loaded
+        self._held = _Held(objective)
         self._cascade: Callable[[Tensor], CascadeLogits] = (
             torch.compile(net.cascade) if compile_cascade else net.cascade
         )
 
-    def configure_optimizers(self) -> Any:
-        optimizer = self._optimizer(self.net, self._loaded)
-        scheduler = self._scheduler(optimizer, int(self.trainer.estimated_stepping_batches))
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+    @property
+    def objective(self) -> Objective:
+        return self._held.objective
+
+    def on_fit_start(self) -> None:
+        self.objective.to(self.device)
 
     def training_step(self, batch: Frame, batch_idx: int) -> Tensor:
         terms = self.objective.terms(batch.image, self._cascade(self.normalize(batch.image)), batch.label)
@@ -108,3 +134,13 @@ class SegmentationModule(pl.LightningModule):
             "frame_size": None if self.frame_size is None else list(self.frame_size),
             "loaded": sorted(self._loaded),
         }
+
+
+class _Held:
+    """An objective that is no part of the module: a teacher goes into no checkpoint and no average, and is not trained."""
+
+    def __init__(self, objective: Objective) -> None:
+        self.objective = objective
+
+    def __deepcopy__(self, memo: object) -> _Held:
+        return self  # the moving average begins with a copy of the module

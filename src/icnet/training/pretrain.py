@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
-import pytorch_lightning as pl
 import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import DataLoader
@@ -16,7 +14,7 @@ from icnet.errors import DataError
 from icnet.model.classifier import BackboneClassifier
 from icnet.model.preprocess import Normalize
 from icnet.training.datamodule import ResumableDataModule, build_loader, check_loading, place_of
-from icnet.training.module import OptimizerFactory, SchedulerFactory
+from icnet.training.module import OptimizerFactory, SchedulerFactory, TrainedModule
 
 
 class ImageNetDataModule(ResumableDataModule):
@@ -62,7 +60,7 @@ class ImageNetDataModule(ResumableDataModule):
         return build_loader(self.val_set, sampler, self.batch_size, self.num_workers, self.trainer)
 
 
-class ClassificationModule(pl.LightningModule):
+class ClassificationModule(TrainedModule):
     """Trains a BackboneClassifier with cross-entropy; logs val/accuracy (top 1) and val/accuracy_top5.
 
     label_smoothing: share of the target that is spread over all classes (Szegedy et al., 2016).
@@ -76,14 +74,8 @@ class ClassificationModule(pl.LightningModule):
         normalize: Normalize,
         label_smoothing: float = 0.0,
     ) -> None:
-        super().__init__()
-        self.net, self.normalize, self.label_smoothing = net, normalize, label_smoothing
-        self._optimizer, self._scheduler = optimizer, scheduler
-
-    def configure_optimizers(self) -> Any:
-        optimizer = self._optimizer(self.net, frozenset())
-        scheduler = self._scheduler(optimizer, int(self.trainer.estimated_stepping_batches))
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+        super().__init__(net, optimizer, scheduler, normalize)
+        self.label_smoothing = label_smoothing
 
     def training_step(self, batch: Picture, batch_idx: int) -> Tensor:
         logits = self.net(self.normalize(batch.image)).float()

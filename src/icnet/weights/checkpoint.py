@@ -8,8 +8,10 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from icnet.errors import WeightsError
+from icnet.data.labels import ClassTable
+from icnet.errors import ICNetError, WeightsError
 from icnet.model.icnet import ICNet, upgrade
+from icnet.model.preprocess import Normalize
 from icnet.weights.read import read_content
 
 _PARTS = {"architecture": dict, "classes": dict, "preprocessing": dict}
@@ -18,18 +20,26 @@ _PARTS = {"architecture": dict, "classes": dict, "preprocessing": dict}
 class Source(NamedTuple):
     """What a network is built from.
 
-    architecture: in today's version; classes, preprocessing: as their `to_dict` gives them.
-    loaded: names of the parameters that did not start anew in its training.
+    architecture: in today's version.
+    classes, preprocessing: as stored in a file. loaded: names of the parameters that did not start anew in its training.
     frame_size: [height, width] of the frames of its data; None in older files.
     """
 
     origin: Path
     architecture: Mapping[str, Any]
-    classes: Mapping[str, Any]
-    preprocessing: Mapping[str, Any]
+    class_table: ClassTable
+    normalize: Normalize
     state: Mapping[str, Tensor]
     loaded: Sequence[str] = ()
     frame_size: Sequence[int] | None = None
+
+    @property
+    def classes(self) -> dict[str, Any]:
+        return self.class_table.to_dict()
+
+    @property
+    def preprocessing(self) -> dict[str, Any]:
+        return self.normalize.to_dict()
 
     def build(self) -> ICNet:
         """The network with its weights, in eval mode, on the CPU."""
@@ -81,13 +91,14 @@ def to_source(path: Path, content: Mapping[str, Any]) -> Source:
         architecture = upgrade(about["architecture"])
     except (ValueError, KeyError, TypeError) as error:
         raise WeightsError(f"{path}: {error}; use the icnet that wrote it") from error
+    try:
+        table = ClassTable(**about["classes"])
+        normalize = Normalize(about["preprocessing"]["mean"], about["preprocessing"]["std"])
+        loaded = tuple(about.get("loaded", ()))
+    except (ICNetError, ValueError, TypeError, LookupError) as error:
+        fault = " ".join(str(error).split()).removeprefix("data.")
+        raise WeightsError(
+            f"{path} does not describe its classes and preprocessing ({fault}): copy it again"
+        ) from error
     state = {k.removeprefix("net."): v for k, v in content["state_dict"].items() if k.startswith("net.")}
-    return Source(
-        path,
-        architecture,
-        about["classes"],
-        about["preprocessing"],
-        state,
-        about.get("loaded", ()),
-        about.get("frame_size"),
-    )
+    return Source(path, architecture, table, normalize, state, loaded, about.get("frame_size"))

@@ -6,7 +6,7 @@ import pickle
 import struct
 import warnings
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +55,23 @@ def tensors_of(content: Mapping[str, Any], path: Path) -> dict[str, Tensor]:
     while prefix := next((p for p in _PREFIXES if all(name.startswith(p) for name in state)), None):
         state = {name.removeprefix(prefix): value for name, value in state.items()}
     return state
+
+
+def unwrap(
+    state: Mapping[str, Tensor], is_whole: Callable[[Mapping[str, Tensor]], bool]
+) -> tuple[Mapping[str, Tensor], list[str]]:
+    """The part of a state_dict that is whole once what a wrapper put before its names is gone, and the names beside it.
+
+    Of a training's loss or teacher, say. All of it where no part is whole.
+    """
+    start, part = "", state
+    while not is_whole(part):
+        count, prefix = max((sum(name.startswith(p) for name in part), p) for p in _PREFIXES)
+        if count == 0:
+            return state, []
+        start += prefix
+        part = {name.removeprefix(prefix): value for name, value in part.items() if name.startswith(prefix)}
+    return part, [name for name in state if not name.startswith(start)]
 
 
 def _say_fault(path: Path) -> str:

@@ -65,13 +65,14 @@ def _start(cfg: DictConfig, data: SegmentationDataModule) -> Network:
             "icnet"
         )
     loaded = _load(cfg, network.net, weights, data.classes.names)
+    if weights is not None and weights.source is not None:
+        _compare(weights.source.normalize, network.normalize)
     return network._replace(loaded=loaded.loaded)
 
 
 def _describe(source: Source, num_classes: int, loaded: Sequence[str] = ()) -> Network:
     """The network and the preprocessing of a file, with as many classes as the data have; its weights at random."""
-    about = source.preprocessing
-    return Network(source.build_bare(num_classes), Normalize(about["mean"], about["std"]), frozenset(loaded))
+    return Network(source.build_bare(num_classes), source.normalize, frozenset(loaded))
 
 
 def _build_net(cfg: DictConfig, num_classes: int) -> ICNet:
@@ -95,6 +96,13 @@ def _load(cfg: DictConfig, net: ICNet, weights: Weights | None, class_names: Seq
         log.info("Weights from %s; %s", cfg.task.weights, _say(loaded))
         return loaded
     return start_trunk(cfg, net, net.backbone)
+
+
+def _compare(theirs: Normalize, ours: Normalize) -> None:
+    """Weights learn anew for other frames, and do so soon: a warning."""
+    if theirs.to_dict() != ours.to_dict():
+        words = "task.weights was trained on frames of %s and goes on with %s; task.architecture=file keeps the former"
+        log.warning(words, theirs.to_dict(), ours.to_dict())
 
 
 def start_trunk(cfg: DictConfig, net: nn.Module, trunk: Trunk) -> Loaded:

@@ -12,7 +12,8 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from lightning_fabric.utilities.exceptions import MisconfigurationException
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.callbacks import Timer
 from torch import nn
 
 from icnet.data.workers import naming_deaths
@@ -32,14 +33,22 @@ from icnet.training.progress import NEVER, Progress
 from icnet.training.speed import ImagesPerSecond
 
 Data = SegmentationDataModule | ImageNetDataModule
+# Where they are given; Lightning takes other values, and fails on them within the run or trains for nothing
+_ABOVE_ZERO = (
+    "trainer.max_steps", "trainer.max_epochs", "trainer.accumulate_grad_batches", "trainer.limit_train_batches",
+    "trainer.limit_val_batches", "task.save_every_steps", "task.save_every_minutes",
+)  # fmt: skip
+_NOT_NEGATIVE = ("trainer.log_every_n_steps", "trainer.gradient_clip_val")
+_ENDLESS = ("trainer.max_steps", "trainer.max_epochs")  # with -1
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 
 
 def build_trainer(cfg: DictConfig, folder: Path, monitor: str) -> pl.Trainer:
     """Lightning's Trainer with our checkpoints, callbacks and loggers; `monitor` decides which checkpoint is best."""
     steps, epochs = cfg.trainer.max_steps, cfg.trainer.max_epochs
-    if (steps or -1) < 0 and (epochs or -1) < 0:
+    if steps == -1 and epochs in (None, -1):
         raise ConfigError("the run has no end: give trainer.max_steps or trainer.max_epochs")
+    check_ranges(cfg)
     check_recipe(cfg)
     callbacks = build_callbacks(cfg, folder, monitor)
     return _build_trainer(
@@ -114,7 +123,19 @@ def _build_trainer(cfg: DictConfig, **settings: Any) -> pl.Trainer:
     except MisconfigurationException as error:  # devices that are not there, and what Lightning refuses to combine
         raise ConfigError(f"trainer: {' '.join(str(error).split())}") from error
     keep_signals(trainer)
+    trainer.callbacks.sort(key=lambda c: not isinstance(c, Timer))  # type: ignore[attr-defined]  # a validation follows its end
     return trainer
+
+
+def check_ranges(cfg: DictConfig) -> None:
+    """Name a number that no run can be made with, before any data are read."""
+    for key in (*_ABOVE_ZERO, *_NOT_NEGATIVE):
+        value = OmegaConf.select(cfg, key)
+        if value is None or (key in _ENDLESS and value == -1):
+            continue
+        if not isinstance(value, int | float) or not (value > 0 or (value == 0 and key in _NOT_NEGATIVE)):
+            limit = "of at least" if key in _NOT_NEGATIVE else "above"
+            raise ConfigError(f"{key} is {value}: give a number {limit} 0")
 
 
 def check_recipe(cfg: DictConfig) -> None:
@@ -130,6 +151,8 @@ def fit(cfg: DictConfig, trainer: pl.Trainer, module: pl.LightningModule, data: 
     try:
         with naming_deaths(lambda: (data.train_set.board, data.val_set.board)):
             trainer.fit(module, datamodule=data, ckpt_path=resumed, weights_only=True)
+    except MisconfigurationException as error:  # shares of the data that are no batch
+        raise ConfigError(f"trainer: {' '.join(str(error).split())}") from error
     except RuntimeError as error:
         if not is_out_of_memory(error):
             raise
