@@ -23,7 +23,7 @@ from icnet.data.labels import IGNORE, ClassTable
 from icnet.data.layouts import Sample
 from icnet.data.subset import spread
 from icnet.engines.exported import ExportedEngine, Opened, resize_frames
-from icnet.errors import ConfigError, DataError, ICNetError
+from icnet.errors import ConfigError, DataError
 from icnet.metrics.confusion import count_pairs, mean_iou
 
 log = logging.getLogger(__name__)
@@ -91,12 +91,13 @@ def quantise(
 
     writer: the module of this folder for the format. max_drop: mIoU over the searched frames that may be lost.
     Returns how many frames served for what, and the layers that stayed in float. DataError where no searched frame is
-    labelled, ICNetError where all layers stayed.
+    labelled.
     """
     import nncf  # seconds
 
     model = writer.load(engine.path)
     nodes: list[Node] = writer.list_nodes(model)
+    layers = {node.name: node.layer for node in nodes if node.layer is not None}
     frames = _Frames(material.calibration, engine)
     settings = {
         "calibration_dataset": nncf.Dataset(frames, lambda frame: {"frames": frame}),
@@ -107,19 +108,17 @@ def quantise(
         if len(material.search) == 0:
             quantised = nncf.quantize(model, **settings)
         else:
-            quantised = _search(nncf, model, settings, _Score(engine, writer, material.search), max_drop)
+            score = _Score(engine, writer, material.search)
+            quantised = _search(nncf, model, settings, score, max_drop, most=len(layers) // 2)
     writer.save(quantised, path)
-    layers = {node.name: node.layer for node in nodes if node.layer is not None}
     floats = [layers[node.name] for node in writer.list_nodes(quantised) if node.layer is not None]
-    if len(floats) == len(layers):
-        raise ICNetError(
-            f"no layer can be quantised with a loss of at most task.max_drop={max_drop}: raise it, or export in fp16"
-        )
     return {"calibration": len(frames), "search": len(material.search), "float_layers": floats}
 
 
-def _search(nncf: ModuleType, model: Any, settings: Mapping[str, Any], score: _Score, max_drop: float) -> Any:
-    """Quantise, then take back layer after layer until no more than `max_drop` is lost.
+def _search(
+    nncf: ModuleType, model: Any, settings: Mapping[str, Any], score: _Score, max_drop: float, most: int
+) -> Any:
+    """Quantise, then take back layer after layer, up to `most`, until no more than `max_drop` is lost.
 
     nncf ranks layers by frames that it picks by their own scores: with all of them, each step is measured by the mIoU of the
     set. It would rank by something else, and say nothing, if the score failed at its first call.
@@ -133,7 +132,7 @@ def _search(nncf: ModuleType, model: Any, settings: Mapping[str, Any], score: _S
         validation_fn=score,
         max_drop=max_drop,
         advanced_accuracy_restorer_parameters=nncf.AdvancedAccuracyRestorerParameters(
-            ranking_subset_size=len(frames), num_ranking_workers=1
+            max_num_iterations=most, ranking_subset_size=len(frames), num_ranking_workers=1
         ),
     )
 
