@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 import torch
 
-import icnet
 from icnet.engines.load import load_engine
 
+_HOME = Path(__file__).parents[2]  # of the package
 _STATUS = Path("/proc/self/status")
 
 
@@ -59,7 +59,7 @@ def read_peak(device: torch.device) -> int | None:
 
 def own_environment() -> dict[str, str]:
     """For `python -m icnet...`: this package, also from a checkout that is not installed."""
-    return {**os.environ, "PYTHONPATH": str(Path(icnet.__file__).parents[1])}
+    return {**os.environ, "PYTHONPATH": str(_HOME)}
 
 
 def _read_status(key: str) -> int | None:
