@@ -96,8 +96,10 @@ def test_weights_of_a_backbone_are_a_setting_though_the_spec_has_none() -> None:
     check_config(composed("model.backbone.weights=resnet50.pth"))
 
 
-def test_a_target_that_does_not_exist_is_named() -> None:
+def test_a_target_that_does_not_exist_is_named_once(caplog: pytest.LogCaptureFixture) -> None:
     assert "icnet.objectives.cascade.NoLoss" in refusal("loss._target_=icnet.objectives.cascade.NoLoss")
+    assert "x.y, which cannot be loaded" in refusal("loss._target_=x.y")
+    assert not caplog.records
 
 
 def test_a_folder_with_an_earlier_run_is_refused_and_an_empty_one_is_fine(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import logging
 import re
 import types
 import typing
@@ -71,6 +72,7 @@ def _names(signature: inspect.Signature) -> list[str]:
 
 
 def _signature(target: str) -> tuple[inspect.Signature, Mapping[str, Any]]:
+    logging.getLogger("hydra.utils").setLevel(logging.CRITICAL)  # what it says of a fault is said once, by the caller
     thing = get_object(target)
     function = thing.__init__ if inspect.isclass(thing) else thing
     try:

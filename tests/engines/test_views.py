@@ -108,6 +108,23 @@ def test_windows_cover_the_frame_and_share_a_third() -> None:
     assert net.seen == [(64, 64)] * 4  # at 0, 32, 64, 96: (160 - 64) / (2/3 x 64) = 2.25 gaps, rounded up
 
 
+@pytest.mark.parametrize(
+    ("scheme", "macs"),
+    [
+        (Scheme(size=(50, 60)), 50 * 60),
+        (Scheme(scales=(1.0, 0.75), flip=True), 2 * (64 * 96 + 48 * 72)),
+        (Scheme(window=(64, 60)), 2 * 64 * 60),
+        (Scheme(window=(200, 200), scales=(0.5,)), 32 * 48),
+        (Scheme(size=(64, 64), window=(32, 64), flip=True), 2 * 3 * 32 * 64),
+    ],
+)
+def test_the_work_of_a_scheme_is_that_of_all_that_the_network_reads(scheme: Scheme, macs: int) -> None:
+    """The engine here has one multiplication a pixel."""
+    engine = Brightness()
+    labels(engine, np.zeros((64, 96, 3), np.uint8), scheme)
+    assert Views(engine, scheme).count_macs((64, 96)) == sum(h * w for h, w in engine.seen) == macs
+
+
 def test_a_mirrored_view_weighs_as_much_as_the_plain_one(frame: np.ndarray) -> None:
     """Left alone says class 1, right alone class 0 with less certainty: the average is class 1 everywhere."""
     assert labels(LeftHalf(), frame)[:, 60:].max() == 0

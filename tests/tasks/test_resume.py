@@ -146,6 +146,14 @@ def test_what_may_be_given_anew_is_taken(earlier_run: Path) -> None:
     assert (config.trainer.max_steps, config.data.num_workers, list(config.logger)) == (77, 3, ["wandb"])
 
 
+def test_a_value_that_the_run_was_told_before_another_one_is_given_anew(earlier_run: Path) -> None:
+    told = ["trainer.max_steps=2", "trainer.max_steps=1"]
+    OmegaConf.save(OmegaConf.create(told), earlier_run / ".hydra" / "overrides.yaml")
+    (earlier_run / "results.json").touch()
+    assert resume(earlier_run, "data.num_workers=1") is None
+    assert resume(earlier_run, "trainer.max_steps=2").trainer.max_steps == 2
+
+
 def test_what_would_make_it_another_run_is_refused_by_name(earlier_run: Path) -> None:
     with pytest.raises(ConfigError, match=r"optimizer\.lr, seed would make"):
         resume(earlier_run, "optimizer.lr=0.5", "seed=3")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import io
 import os
 import pickle
@@ -101,6 +102,10 @@ def test_foreign_objects_in_a_file_are_named_with_what_to_do(tmp_path: Path) -> 
     (tmp_path / "p.ckpt").write_bytes(saved({"state_dict": {"w": torch.zeros(1)}, "folder": Path("here")}))
     with pytest.raises(WeightsError, match=r"holds pathlib.*Path"):
         read_weights(tmp_path / "p.ckpt")
+    content = {"state_dict": {"w": torch.zeros(1)}, "args": argparse.Namespace(lr=1)}
+    torch.save(content, tmp_path / "old.ckpt", _use_new_zipfile_serialization=False)
+    with pytest.raises(WeightsError, match=r"holds argparse\.Namespace beside its weights"):
+        read_weights(tmp_path / "old.ckpt")
 
 
 def test_a_file_that_may_not_be_read_is_named(tmp_path: Path) -> None:

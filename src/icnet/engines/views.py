@@ -82,24 +82,42 @@ class Views:
         """Logits of the one view, or the sum of the class probabilities of several."""
         images = frames.permute(0, 3, 1, 2).float()
         native = size_of(images)
-        height, width = self.scheme.size or native
         total = torch.zeros((), device=images.device)
-        for scale, mirrored in product(self.scheme.scales, (False, True) if self.scheme.flip else (False,)):
-            seen = self.resize(images, (round(height * scale), round(width * scale)))
+        for size, mirrored in product(self._sizes(native), (False, True) if self.scheme.flip else (False,)):
+            seen = self.resize(images, size)
             scores = self._slide(seen.flip(-1) if mirrored else seen)
             total = total + self.resize(scores.flip(-1) if mirrored else scores, native)
         return total
 
     def count_macs(self, size: tuple[int, int]) -> int:
-        return self.engine.count_macs(self.scheme.size or size)
+        """Of all views together."""
+        total = 0
+        for seen in self._sizes(size):
+            windows = self._windows(seen)
+            rows, columns = windows[0]
+            total += len(windows) * self.engine.count_macs((rows.stop, columns.stop))
+        return total * (2 if self.scheme.flip else 1)
+
+    def _sizes(self, native: tuple[int, int]) -> list[tuple[int, int]]:
+        """(height, width) at each scale."""
+        height, width = self.scheme.size or native
+        return [(round(height * scale), round(width * scale)) for scale in self.scheme.scales]
+
+    def _windows(self, size: tuple[int, int]) -> list[tuple[slice, slice]]:
+        """Rows and columns of each window over a view; all have the same size."""
+        rows, columns = (
+            [slice(start, min(start + window, length)) for start in _starts(length, window)]
+            for length, window in zip(size, self.scheme.window or size, strict=True)
+        )
+        return list(product(rows, columns))
 
     def _slide(self, images: Tensor) -> Tensor:
         """Scores of a view, averaged over the windows that cover a pixel."""
-        size, window = size_of(images), self.scheme.window or size_of(images)
+        size = size_of(images)
         total = torch.zeros((), device=images.device)
         count = torch.zeros(size, device=images.device)
-        for top, left in product(*(_starts(length, part) for length, part in zip(size, window, strict=True))):
-            place = (..., slice(top, top + window[0]), slice(left, left + window[1]))
+        for rows, columns in self._windows(size):
+            place = (..., rows, columns)
             scores = self._score(images[place])
             if total.ndim == 0:
                 total = scores.new_zeros(*scores.shape[:2], *size)

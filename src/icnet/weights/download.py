@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-from datetime import date
 from pathlib import Path
 from urllib.error import URLError
 from urllib.parse import unquote, urlparse
@@ -49,9 +48,9 @@ def place_of(url: str) -> Path:
 
 
 def checksum_in(name: str) -> str | None:
-    """The hexadecimal start of a file's SHA-256 in its name; a date is none."""
+    """The hexadecimal start of a file's SHA-256 in its name; digits alone are a date or a step."""
     found = _CHECKSUM.search(name)
-    return None if found is None or _is_date(found[1]) else found[1]
+    return None if found is None or found[1].isdigit() else found[1]
 
 
 def verify_checksum(path: Path) -> None:
@@ -73,11 +72,3 @@ def sha256(path: Path) -> str:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
-
-
-def _is_date(digits: str) -> bool:
-    """20240101 is one."""
-    try:
-        return len(digits) == 8 and 1900 < date(int(digits[:4]), int(digits[4:6]), int(digits[6:])).year < 2100
-    except ValueError:
-        return False

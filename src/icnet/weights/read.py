@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 import struct
 import warnings
 import zipfile
@@ -21,6 +22,7 @@ BROKEN = (
     RuntimeError, OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, AssertionError, OverflowError,
     MemoryError, struct.error, pickle.UnpicklingError,
 )  # fmt: skip
+_FOREIGN = re.compile(r"Unsupported global: GLOBAL ([\w.]+)")  # as torch says it
 _WRAPPERS = ("state_dict", "model_state_dict", "model", "net")
 _PREFIXES = ("_orig_mod.", "module.", "model.", "net.")  # of compiled, parallel and wrapped networks
 
@@ -38,7 +40,7 @@ def read_content(path: Path) -> dict[str, Any]:
     except PermissionError as error:
         raise WeightsError(f"{path} cannot be read ({error.strerror}): check its permissions") from error
     except BROKEN as error:
-        raise WeightsError(f"{path} {_say_fault(path)}") from error
+        raise WeightsError(f"{path} {_say_fault(path, error)}") from error
     if not isinstance(content, dict):
         raise WeightsError(f"{path} holds a {type(content).__name__}, not a dictionary of weights: save the state_dict")
     return content
@@ -74,10 +76,10 @@ def unwrap(
     return part, [name for name in state if not name.startswith(start)]
 
 
-def _say_fault(path: Path) -> str:
+def _say_fault(path: Path, error: BaseException) -> str:
     if path.stat().st_size == 0:
         return "is empty (0 bytes): copy it again"
-    if foreign := _find_foreign(path):
+    if foreign := _find_foreign(path) or _FOREIGN.findall(str(error)):
         return (
             f"holds {', '.join(sorted(foreign))} beside its weights, which would run foreign code: "
             "save its state_dict alone with torch.save, where it was made"
@@ -86,7 +88,7 @@ def _say_fault(path: Path) -> str:
 
 
 def _find_foreign(path: Path) -> list[str]:
-    """Names of the objects that torch's reader refuses."""
+    """Names of all objects that torch's reader refuses, where a file tells; of old files torch names the first."""
     if not zipfile.is_zipfile(path):
         return []
     try:

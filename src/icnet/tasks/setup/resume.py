@@ -50,8 +50,9 @@ def check_resumable(folder: Path) -> Path:
 
 
 def _earlier(folder: Path) -> list[str]:
+    """What the run was told of each setting; of several the last."""
     path = folder / ".hydra" / "overrides.yaml"
-    return [str(o) for o in OmegaConf.load(path)] if path.is_file() else []
+    return list({_key(str(o)): str(o) for o in OmegaConf.load(path)}.values()) if path.is_file() else []
 
 
 def _is_as_before(override: str, cfg: DictConfig, saved: DictConfig, folder: Path) -> bool:
