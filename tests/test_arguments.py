@@ -192,3 +192,16 @@ def test_a_setting_that_hydra_refuses_gets_a_suggestion() -> None:
 
 def test_a_right_command_line_gets_no_suggestion() -> None:
     assert list(suggest(["optimizer.lr=0.1", "experiment=icnet_camvid"])) == []
+
+
+@pytest.mark.parametrize("quote", ["", "'", '"'])
+def test_the_login_of_a_stream_reaches_the_run_but_not_what_hydra_writes_down(
+    quote: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ICNET_SOURCE", "")
+    address = "rtsp://me:se(cr,et@host/a b"
+    once = read("-m", f"source={quote}{address}{quote}")
+    assert once == ["-m", "source='${oc.env:ICNET_SOURCE}'"]
+    assert read(*once) == once, "as a process that Lightning starts reads it again"
+    assert compose_typed(once[1]).source == address
+    assert read("source=rtsp://${oc.env:LOGIN}@host") == ["source='rtsp://${oc.env:LOGIN}@host'"]

@@ -15,6 +15,7 @@ from hydra.errors import HydraException, OverrideParseException
 from omegaconf import OmegaConf
 
 from icnet.config import NEEDED, conf_folder
+from icnet.data.address import hide_login
 from icnet.errors import ConfigError
 from icnet.targets import say_error
 
@@ -47,6 +48,11 @@ def _read(argument: str, multirun: bool) -> str:
     key = start.lstrip("+~")
     if key in ("--config-dir", "-cd", "--config-path", "-cp"):
         return f"{start}{equals}{os.path.expanduser(value)}"
+    if key == "source" and "@" in hide_login(value) and "${" not in value:
+        os.environ["ICNET_SOURCE"], value = (
+            value.strip("'\""),
+            "${oc.env:ICNET_SOURCE}",
+        )  # Hydra writes down what it reads
     if key in PATHS and equals and not _KEPT.fullmatch(value):
         return f"{start}={_read_path(key, value, multirun)}"
     if key and (conf_folder() / key).is_dir():

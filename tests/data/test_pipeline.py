@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Iterator
 
 import pytest
 
-from icnet.data.pipeline import AHEAD, overlap
+from icnet.data.pipeline import AHEAD, ahead, newest, overlap
 
 
 @pytest.mark.parametrize("workers", [1, 4])
@@ -78,3 +79,59 @@ def test_what_is_under_way_is_finished_when_the_items_break_off() -> None:
     with pytest.raises(KeyboardInterrupt):
         list(overlap(done.append, items()))
     assert done == [0, 1, 2]
+
+
+def test_what_is_taken_ahead_is_all_there_is_in_order() -> None:
+    assert list(ahead(iter(range(9)))) == list(range(9))
+
+
+def test_a_slow_caller_gets_the_newest_item_and_the_last_one_is_never_lost() -> None:
+    begun, all_came = threading.Event(), threading.Event()
+
+    def items() -> Iterator[int]:
+        yield 0
+        begun.wait(5)
+        yield from range(1, 100)
+        all_came.set()
+
+    with newest(items()) as arriving:
+        assert next(arriving) == 0
+        begun.set()
+        assert all_came.wait(5)
+        assert list(arriving) == [99]
+
+
+def test_a_quick_caller_gets_every_item() -> None:
+    asked = threading.Semaphore(0)
+
+    def items() -> Iterator[int]:
+        for number in range(20):
+            asked.acquire(timeout=5)
+            yield number
+
+    taken = []
+    with newest(items()) as arriving:
+        asked.release()
+        for item in arriving:
+            taken.append(item)
+            asked.release()
+    assert taken == list(range(20))
+
+
+def test_the_thread_that_takes_the_newest_ends_with_the_block() -> None:
+    threads = set(threading.enumerate())
+    with newest(itertools.count()) as arriving:
+        assert next(arriving) >= 0
+        assert set(threading.enumerate()) > threads
+    assert set(threading.enumerate()) == threads
+
+
+def test_an_error_in_the_thread_arrives_after_what_came_before_it() -> None:
+    def items() -> Iterator[int]:
+        yield 1
+        raise KeyError("broken")
+
+    with newest(items()) as arriving:
+        assert next(arriving) == 1
+        with pytest.raises(KeyError, match="broken"):
+            next(arriving)

@@ -1,4 +1,4 @@
-"""Let decoding, network and encoding overlap: a step in threads of its own, ahead of whoever takes its results."""
+"""Let decoding, network and encoding overlap: in threads of their own, ahead of whoever takes the results."""
 
 from __future__ import annotations
 
@@ -6,6 +6,10 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from itertools import repeat
+from queue import Empty, SimpleQueue
+from threading import Event
 from typing import TypeVar
 
 Item = TypeVar("Item")
@@ -36,3 +40,42 @@ def overlap(step: Callable[[Item], Result], items: Iterable[Item], workers: int 
                 yield pending.popleft().result()
         while pending:
             yield pending.popleft().result()
+
+
+def ahead(items: Iterator[Item]) -> Iterator[Item]:
+    """All items; the next ones are taken in a thread while one is used."""
+    for item in overlap(lambda _: next(items, None), repeat(None)):
+        if item is None:
+            return
+        yield item
+
+
+@contextmanager
+def newest(items: Iterable[Item]) -> Iterator[Iterator[Item]]:
+    """The items as they come: of those that come while the caller is busy, the last one alone. They are taken in a thread.
+
+    One item waits at most. The end of the block waits for the one that is under way.
+    """
+    waiting: SimpleQueue[Item | None] = SimpleQueue()
+    stopped = Event()
+
+    def take() -> None:
+        for item in items:
+            if stopped.is_set():
+                return
+            with suppress(Empty):
+                waiting.get_nowait()
+            waiting.put(item)
+
+    def arrivals() -> Iterator[Item]:
+        while (item := waiting.get()) is not None:
+            yield item
+        taking.result()
+
+    with ThreadPoolExecutor(1) as thread:
+        taking = thread.submit(take)
+        taking.add_done_callback(lambda _: waiting.put(None))
+        try:
+            yield arrivals()
+        finally:
+            stopped.set()
