@@ -71,7 +71,7 @@ def _say_certificate(certificate: Mapping[str, Any] | str) -> str:
         f"On {protocol['images']} frames of {protocol['data']} ({protocol['split']}): mIoU {100 * scores['miou']:.2f}, its "
         f"checkpoint {100 * scores['checkpoint_miou']:.2f};\ndrop {100 * scores['drop']:.2f} points (95 %: {low:.2f} to "
         f"{high:.2f}), the same class at {100 * scores['agreement']:.3f} % of the pixels. One frame took "
-        f"{scores['median_ms']:.3g} ms there ({protocol['threads']} threads)."
+        f"{scores['median_ms']:.3g} ms there (threads: {protocol['threads']})."
     )
 
 
