@@ -90,7 +90,7 @@ def test_small_images_pass_in_larger_batches_and_in_evaluation() -> None:
 @pytest.mark.parametrize("align_corners", [False, True])
 def test_forward_is_the_enlarged_last_stage(size: tuple[int, int], align_corners: bool) -> None:
     net, images = tiny(align_corners=align_corners), image(*size)
-    assert torch.equal(net(images), net.enlarge(net.cascade(images).sub124, size))
+    assert torch.equal(net(images), net.resize(net.cascade(images).sub124, size))
 
 
 def test_forward_runs_no_guidance_head_and_cascade_runs_both() -> None:
@@ -134,7 +134,7 @@ def test_heads_before_the_resize_equal_heads_after_it(size: tuple[int, int], ali
 @pytest.mark.parametrize("stage", ["sub4", "sub24", "sub124"])
 def test_an_exit_gives_the_full_size_logits_of_its_stage(net: ICNet, stage: str) -> None:
     images = image(75, 49)
-    expected = net.enlarge(getattr(net.cascade(images), stage), (75, 49))
+    expected = net.resize(getattr(net.cascade(images), stage), (75, 49))
     assert torch.equal(net.exit_at(stage)(images), expected)
 
 

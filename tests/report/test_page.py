@@ -14,6 +14,7 @@ from tests.report.shown import words_of
 from icnet.data.images import write_image
 from icnet.errors import DataError, ICNetError
 from icnet.report.page import write_report
+from icnet.report.pictures import read_plot
 from icnet.report.values import TIMES, duration, flatten
 
 VOID = {"meta", "link", "img", "br"}
@@ -132,21 +133,11 @@ def test_the_opening_tells_the_best_step_of_the_training(folder: Path) -> None:
     assert "The best validation (25.0 %) was at step 200." in words
 
 
-def test_a_figure_that_the_page_does_not_draw_itself_is_shown_as_it_is(folder: Path) -> None:
-    alts = [attributes["alt"] for tag, attributes in Tags(page_of(folder)).seen if tag == "img"]
-    assert alts == ["Zebra"]
-
-
 def test_each_section_is_linked_to_from_the_top(folder: Path) -> None:
     tags = Tags(page_of(folder)).seen
     links = [(attributes["href"] or "")[1:] for tag, attributes in tags if tag == "a"]
     assert links == [attributes["id"] for tag, attributes in tags if tag == "section" and "id" in attributes]
     assert links == ["classes", "training", "further-scores", "protocol", "configuration"]
-
-
-def test_a_figure_keeps_its_own_size_and_bytes(folder: Path) -> None:
-    image = next(attributes for tag, attributes in Tags(page_of(folder)).seen if tag == "img")
-    assert (image["width"], image["height"]) == ("5", "3")
 
 
 def test_the_protocol_is_a_table_without_the_classes(folder: Path) -> None:
@@ -163,15 +154,23 @@ def test_a_run_with_nothing_but_results_still_has_a_page(tmp_path: Path) -> None
     assert "<h2>" not in page
 
 
-def test_a_broken_figure_leaves_the_earlier_report_alone(folder: Path) -> None:
-    earlier = page_of(folder)
-    whole = (folder / "figures" / "zebra.png").read_bytes()
-    (folder / "figures" / "zebra.png").write_bytes(whole[:-9])
+def test_a_plot_keeps_its_size_and_a_broken_one_is_named(folder: Path) -> None:
+    path = folder / "figures" / "zebra.png"
+    plot = read_plot(path)
+    assert (plot.title, plot.width, plot.height) == ("Zebra", 5, 3)
+    path.write_bytes(path.read_bytes()[:-9])
     with pytest.raises(DataError, match=r"zebra\.png is not a whole PNG"):
-        write_report(folder)
-    (folder / "figures" / "zebra.png").unlink()
-    (folder / "figures" / "zebra.png").mkdir()
+        read_plot(path)
+    path.unlink()
+    path.mkdir()
     with pytest.raises(DataError, match=r"zebra\.png cannot be read"):
+        read_plot(path)
+
+
+def test_a_file_that_cannot_be_read_leaves_the_earlier_report_alone(folder: Path) -> None:
+    earlier = page_of(folder)
+    (folder / "results.json").write_text("{", encoding="utf-8")
+    with pytest.raises(DataError, match=r"results\.json is not valid JSON"):
         write_report(folder)
     assert (folder / "report.html").read_text(encoding="utf-8") == earlier
     assert not list(folder.glob(".report*"))

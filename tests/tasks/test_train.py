@@ -124,7 +124,7 @@ def test_new_layers_learn_faster_by_their_multiple(run_icnet: Run, weights_of_a_
         ("trainer.precision=bf16-true", "trainer.precision is bf16-true"),
         ("trainer.precision=16", "trainer.precision is 16: a CPU has no such convolutions"),
         ("trainer.accelerator=cuda", "trainer: "),
-        ("loss.sub4=-1", "loss.sub4 is -1"),
+        ("loss.sub4=-1", "^loss.sub4 is -1"),
         ("loss.class_weights=[1,2]", "loss.class_weights has 2 entries for 10 classes"),
         ("model.fusion_channels=0", "fusion_channels is 0"),
         ("data.augment.flip=2", "data.augment.flip is 2"),

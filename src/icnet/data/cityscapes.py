@@ -16,47 +16,13 @@ from icnet.errors import DataError
 _NOT_DRAWN = -1
 
 # Label ids by name (helpers/labels.py of the Cityscapes scripts)
-LABEL_IDS = {
-    name: number
-    for number, name in enumerate(
-        [
-            "unlabeled",
-            "ego vehicle",
-            "rectification border",
-            "out of roi",
-            "static",
-            "dynamic",
-            "ground",
-            "road",
-            "sidewalk",
-            "parking",
-            "rail track",
-            "building",
-            "wall",
-            "fence",
-            "guard rail",
-            "bridge",
-            "tunnel",
-            "pole",
-            "polegroup",
-            "traffic light",
-            "traffic sign",
-            "vegetation",
-            "terrain",
-            "sky",
-            "person",
-            "rider",
-            "car",
-            "truck",
-            "bus",
-            "caravan",
-            "trailer",
-            "train",
-            "motorcycle",
-            "bicycle",
-        ]
-    )
-} | {"license plate": _NOT_DRAWN}
+_NAMES = (
+    "unlabeled", "ego vehicle", "rectification border", "out of roi", "static", "dynamic", "ground", "road",
+    "sidewalk", "parking", "rail track", "building", "wall", "fence", "guard rail", "bridge", "tunnel", "pole",
+    "polegroup", "traffic light", "traffic sign", "vegetation", "terrain", "sky", "person", "rider", "car",
+    "truck", "bus", "caravan", "trailer", "train", "motorcycle", "bicycle",
+)  # fmt: skip
+LABEL_IDS = {name: number for number, name in enumerate(_NAMES)} | {"license plate": _NOT_DRAWN}
 
 
 def find_undrawn(survey: Survey) -> list[tuple[Path, Path]]:

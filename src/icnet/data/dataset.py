@@ -18,8 +18,7 @@ from icnet.data.transforms import Augment
 from icnet.data.windows import Source
 from icnet.data.workers import Board
 from icnet.errors import DataError
-
-SMALLEST = 32  # rows and columns of a frame that the network reads
+from icnet.model.icnet import SMALLEST_INFERENCE
 
 
 class Frame(NamedTuple):
@@ -68,7 +67,7 @@ class SegmentationDataset(Dataset[Frame]):
             parts = self.augment(image, label, (self.seed, epoch, index))
         else:
             height, width = label.shape
-            if min(height, width) < SMALLEST:
+            if min(height, width) < SMALLEST_INFERENCE:
                 raise DataError(
                     f"{self.samples[index].image} is {height}x{width}: ICNet needs at least 32x32; leave it out"
                 )

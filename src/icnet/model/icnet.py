@@ -116,7 +116,7 @@ class ICNet(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """(N, 3, H, W) normalised images, at least 32x32 -> (N, classes, H, W) logits of the last stage."""
-        return self.enlarge(self.coarse(images), size_of(images))
+        return self.resize(self.coarse(images), size_of(images))
 
     def coarse(self, images: Tensor) -> Tensor:
         """The logits of `forward` before they are enlarged, at stride 4."""
@@ -145,10 +145,6 @@ class ICNet(nn.Module):
     def trunk(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Images -> features of the half branch (stride 16) and of the quarter branch (stride 32, pooled)."""
         return run_trunk(images, self.backbone, self.ppm, self.resize)
-
-    def enlarge(self, logits: Tensor, size: tuple[int, int]) -> Tensor:
-        """Logits of any stage -> logits of the image's own size."""
-        return self.resize(logits, size)
 
     def _check_training_size(self, images: Tensor) -> None:
         """The deepest map has a 32nd of the size: a single 1x1 map leaves BN nothing to average."""

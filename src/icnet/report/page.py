@@ -7,7 +7,7 @@ from pathlib import Path
 from icnet.errors import DataError
 from icnet.report.confusion import read_confusion
 from icnet.report.curves import plot_exits, plot_losses, plot_scores
-from icnet.report.pictures import embed_examples, read_plots
+from icnet.report.pictures import embed_examples
 from icnet.report.render import render, write_html
 from icnet.report.run import Run, read_run
 
@@ -45,7 +45,7 @@ def build_page(run: Run) -> str:
         "configuration": _read_configuration(run.folder / ".hydra" / "config.yaml"),
     }
     sections = {name: html for name in SECTIONS if (html := render(f"sections/{name}.html", **values).strip())}
-    return render("report.html", sections=sections, plots=read_plots(run.folder), **values)
+    return render("report.html", sections=sections, **values)
 
 
 def _read_configuration(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""The pictures of a page: single frames, and the plots in the folder `figures` that it has no drawing of its own for."""
+"""The pictures of a page: single frames, and plots."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ from icnet.visualize.examples import Example, read_examples
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_END = b"IEND\xaeB`\x82"
-# The page draws these itself, for every width and in the dark
-_DRAWN = {"class_iou", "confusion", "losses", "miou", "rows", "worst", "typical"}
 
 
 class Picture(NamedTuple):
@@ -22,11 +20,6 @@ class Picture(NamedTuple):
     width: int
     height: int
     source: str
-
-
-def read_plots(folder: Path) -> list[Picture]:
-    """The plots that a run left beside those that its page draws."""
-    return [read_plot(path) for path in sorted((folder / "figures").glob("*.png")) if path.stem not in _DRAWN]
 
 
 def read_plot(path: Path) -> Picture:

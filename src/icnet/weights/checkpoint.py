@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from torch import Tensor
 
-from icnet.data.labels import ClassTable
 from icnet.errors import ICNetError, WeightsError
 from icnet.model.icnet import ICNet, upgrade
 from icnet.model.preprocess import Normalize
 from icnet.weights.read import read_content
+
+if TYPE_CHECKING:
+    from icnet.data.labels import ClassTable
 
 _PARTS = {"architecture": dict, "classes": dict, "preprocessing": dict}
 
@@ -86,6 +88,8 @@ def is_ours(content: Mapping[str, Any]) -> bool:
 
 def to_source(path: Path, content: Mapping[str, Any]) -> Source:
     """What `is_ours` found."""
+    from icnet.data.labels import ClassTable  # with OpenCV, which the network alone does not need
+
     about = content["icnet"]
     try:
         architecture = upgrade(about["architecture"])

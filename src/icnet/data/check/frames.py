@@ -9,11 +9,11 @@ from pathlib import Path
 
 from icnet.data.check.findings import Finding, Kind
 from icnet.data.check.values import BLENDED, Form, Values, count_values, meanings
-from icnet.data.dataset import SMALLEST
 from icnet.data.images import Pixels, read_image, read_raw_label, read_size
 from icnet.data.labels import IGNORE, ClassTable
 from icnet.data.layouts import Sample
 from icnet.errors import DataError
+from icnet.model.icnet import SMALLEST_INFERENCE
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def _check_sizes(sample: Sample, size: tuple[int, int] | None, label_size: tuple
             f"{sample.image} is {_show(size)} but its label {sample.label.name} is {_show(label_size)}: "
             "resize the label with nearest neighbour or export it again",
         )
-    if min(size) < SMALLEST:
+    if min(size) < SMALLEST_INFERENCE:
         yield Finding(Kind.TOO_SMALL, f"{sample.image} is {_show(size)}: ICNet needs at least 32x32; leave it out")
 
 

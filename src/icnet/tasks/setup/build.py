@@ -37,11 +37,13 @@ def build(node: DictConfig, **objects: Any) -> Any:
         if isinstance(error.__cause__, ICNetError):
             raise error.__cause__ from None
         if isinstance(error.__cause__, _OF_VALUES):
-            raise ConfigError(f"{_place(node)}: {error.__cause__}") from error
+            raise _refuse(node, error.__cause__) from error
         raise
     except _OF_VALUES as error:
-        raise ConfigError(f"{_place(node)}: {error}") from error
+        raise _refuse(node, error) from error
 
 
-def _place(node: DictConfig) -> str:
-    return str(node._get_full_key(None)) or "the configuration"  # private: _get_full_key (omegaconf 2.3)
+def _refuse(node: DictConfig, error: BaseException) -> ConfigError:
+    """What a constructor said, after the place of its settings where it does not name that itself."""
+    place = str(node._get_full_key(None)) or "the configuration"  # private: _get_full_key (omegaconf 2.3)
+    return ConfigError(str(error) if str(error).startswith(f"{place}.") else f"{place}: {error}")
