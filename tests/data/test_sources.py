@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from icnet.data.sources import find_pictures, is_video
+from icnet.data.sources import find_pictures, is_stream, is_video
 from icnet.errors import DataError
 
 
@@ -144,7 +144,7 @@ def test_names_that_would_overwrite_one_another_keep_their_suffixes(tmp_path: Pa
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        ("nowhere", "there is no source .*nowhere: give source=IMAGE, DIR"),
+        ("nowhere", "there is no source .*nowhere: give source=IMAGE, DIR.*a camera's number or an address"),
         ("*.gif", "names no images"),
         ("empty", "names no images"),
         ("frames/notes.md", r"no image, video or list by its name \(known: \.png"),
@@ -167,3 +167,23 @@ def test_videos_are_told_by_their_names(tmp_path: Path) -> None:
     assert is_video("~/clip.webm")
     assert not is_video("a/clips/*.mp4")
     assert not is_video("a/clip.png")
+
+
+@pytest.mark.parametrize("source", ["rtsp://host/a", "http://host/a.jpg", "https://" + "a" * 300, "0", "12"])
+def test_addresses_and_the_numbers_of_cameras_are_streams(source: str) -> None:
+    assert is_stream(source)
+    assert is_video(source)
+
+
+@pytest.mark.parametrize("source", ["2024", "-1", "0.png", "a/0", "host/a", "*"])
+def test_other_names_are_no_streams(source: str) -> None:
+    assert not is_stream(source)
+
+
+def test_a_file_or_a_folder_called_0_comes_before_the_camera(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    touch(tmp_path / "0" / "a.png", tmp_path / "1")
+    assert not is_stream("0")
+    assert names("0") == ["a"]
+    assert not is_stream("1")
+    assert is_stream("2")

@@ -347,19 +347,24 @@ def test_a_video_comes_back_with_its_overlay_beside_it_at_its_frame_rate(
     predict: Run, video: Path, checkpoint: Path
 ) -> None:
     folder = predict(video)
-    assert files_of(folder / "predictions") == {"drive_side_by_side.mp4"}
+    maps = [f"drive/{number:06d}_labels.png" for number in range(5)]
+    assert files_of(folder / "predictions") == {"drive_side_by_side.mp4", *maps}
     written = folder / "predictions" / "drive_side_by_side.mp4"
     assert VideoReader(written).fps == 12.5
     predictor = Predictor.from_checkpoint(checkpoint)
-    for shown, frame in zip(frames_of(written), frames_of(video), strict=True):
+    for shown, frame, name in zip(frames_of(written), frames_of(video), maps, strict=True):
         assert shown.shape == (64, 256, 3)
+        assert np.array_equal(raw(folder / "predictions" / name), predictor(frame))
         expected = np.hstack([frame, overlay(frame, predictor(frame), CLASSES)])
         assert np.abs(shown.astype(int) - expected).mean() < 8  # the codec loses a little
-    assert results_of(folder)["metrics"]["images"] == 5
+    results = results_of(folder)
+    assert (results["metrics"]["images"], results["metrics"]["skipped_frames"]) == (5, 0)
+    assert results["protocol"]["written"] == ["labels", "side_by_side"]
 
 
 def test_a_video_of_the_overlay_alone(predict: Run, video: Path) -> None:
-    folder = predict(video, "task.video=overlay")
+    folder = predict(video, "task.video=overlay", "task.outputs=[]")
+    assert files_of(folder / "predictions") == {"drive_overlay.mp4"}
     assert {frame.shape for frame in frames_of(folder / "predictions" / "drive_overlay.mp4")} == {(64, 128, 3)}
 
 
@@ -369,7 +374,9 @@ def test_a_signal_leaves_a_video_of_the_frames_so_far(
     send_at_third_frame(monkeypatch, signal.SIGINT)
     with pytest.raises(Interrupted, match="stopped by SIGINT after 2 frames, which are in"), interruptible():
         predict(video)
-    assert files_of(video.parent / "run" / "predictions") == {"drive_side_by_side.mp4"}
+    maps = {"drive/000000_labels.png", "drive/000001_labels.png"}
+    assert files_of(video.parent / "run" / "predictions") == {"drive_side_by_side.mp4", *maps}
+    assert not (video.parent / "run" / "results.json").exists()
     assert len(frames_of(video.parent / "run" / "predictions" / "drive_side_by_side.mp4")) == 2
 
 
@@ -405,12 +412,20 @@ def test_a_video_too_small_for_the_network_is_named(predict: Run, tmp_path: Path
         (["ckpt=null"], ConfigError, "no checkpoint is given"),
         (["ckpt=nowhere.ckpt"], WeightsError, "nowhere.ckpt"),
         (["source=nowhere"], DataError, "there is no source nowhere"),
+        (["source=97"], DataError, "camera 97 cannot be opened within 10 s"),
         (["source=nowhere.mp4"], DataError, "there is no video nowhere.mp4"),
         (["source=clip.mp4", "task.format=cityscapes"], ConfigError, "takes images, and source=clip.mp4 is a video"),
         (["task.format=kitti"], ConfigError, "task.format is 'kitti': cityscapes"),
         (["task.outputs=[label]"], ConfigError, r"task.outputs is \['label'\]: choose from labels, color, overlay"),
         (["task.outputs=[]"], ConfigError, "task.outputs is"),
         (["source={video}", "task.video=both"], ConfigError, "task.video is 'both': choose from side_by_side, overlay"),
+        (["source={video}", "task.outputs=[label]"], ConfigError, r"task.outputs is \['label'\]: choose from labels"),
+        (["source={video}", "task.timeout_s=0"], ConfigError, "task.timeout_s is 0: seconds, up to 3600"),
+        (
+            ["source='http://me:pass@x/y'", "task.format=cityscapes"],
+            ConfigError,
+            r"source=http://\*\*\*@x/y is a video",
+        ),
     ],
 )
 def test_settings_that_cannot_be_are_named(

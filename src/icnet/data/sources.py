@@ -1,9 +1,10 @@
-"""What predict reads: an image, a folder, a glob or a list of images, or a video; and what its results are called."""
+"""What predict reads: an image, a folder, a glob or a list of images, a video, or a stream; what its results are called."""
 
 from __future__ import annotations
 
 import glob
 import os
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import takewhile
@@ -16,6 +17,8 @@ from icnet.data.video import VIDEO_SUFFIXES
 from icnet.errors import DataError
 
 LIST_SUFFIXES = (".txt", ".list")
+SOURCES = "IMAGE, DIR, GLOB, LIST.txt, VIDEO, a camera's number or an address"
+_CAMERA = re.compile("[0-9]{1,2}")
 
 
 class Picture(NamedTuple):
@@ -35,8 +38,15 @@ class Found(NamedTuple):
     others: list[str]
 
 
+def is_stream(source: str) -> bool:
+    """An address, or the number of a camera; a file or folder that is called 0 comes first."""
+    return "://" in source or (_CAMERA.fullmatch(source) is not None and not Path(source).exists())
+
+
 def is_video(source: str) -> bool:
-    """By the name of a single file."""
+    """A single file by its name; or a stream."""
+    if is_stream(source):
+        return True
     path = Path(source).expanduser()
     is_single = path.is_file() or not (path.is_dir() or glob.has_magic(source))
     return is_single and path.suffix.lower() in VIDEO_SUFFIXES
@@ -57,7 +67,7 @@ def find_pictures(source: str) -> Found:
     elif glob.has_magic(source):
         base, files = _split_glob(path)
     else:
-        raise DataError(f"there is no source {path}: give source=IMAGE, DIR, GLOB, LIST.txt or VIDEO")
+        raise DataError(f"there is no source {path}: give source={SOURCES}")
     images = files if path.is_file() else [file for file in files if is_image(file)]
     if not images:
         raise DataError(

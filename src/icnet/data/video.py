@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 from pathlib import Path
+from typing import Any
 
 import cv2
 
@@ -19,22 +20,33 @@ _FASTEST_FPS = 1000.0  # above it a container tells its clock, not its frames
 class VideoReader:
     """The frames of a video in order, upright as the file says.
 
-    fps: frames a second. frames: how many the file announces; None where it does not tell.
+    title: what it is called. name: the same as the name of a file. fps: frames a second. frames: how many it announces;
+    None where it does not tell. live: whether they come at their own pace. broke: why they ended before they should have.
     """
 
+    fps = USUAL_FPS
+    frames: int | None = None
+    live = False
+    broke: str | None = None
+
     def __init__(self, path: Path) -> None:
-        _silence_ffmpeg()
         if not path.is_file():
             raise DataError(f"there is no video {path}: check the path")
-        self._capture = cv2.VideoCapture(str(path))
-        if not self._capture.isOpened():
+        self.title, self.name = str(path), path.stem
+        if not self._open(str(path)):
             raise DataError(
                 f"{path} cannot be opened as a video (broken, cut off, or a codec that OpenCV lacks): "
                 "copy it again, or convert it to H.264 in .mp4"
             )
+
+    def _open(self, *arguments: Any) -> bool:
+        """Whether OpenCV can; arguments: those of its VideoCapture."""
+        _silence_ffmpeg()
+        self._capture = cv2.VideoCapture(*arguments)
         fps, frames = (self._capture.get(key) for key in (cv2.CAP_PROP_FPS, cv2.CAP_PROP_FRAME_COUNT))
         self.fps = fps if math.isfinite(fps) and 0 < fps <= _FASTEST_FPS else USUAL_FPS
         self.frames = int(frames) if math.isfinite(frames) and frames > 0 else None
+        return self._capture.isOpened()
 
     def read(self) -> Pixels | None:
         """The next frame (H, W, 3), red first; None after the last one."""

@@ -60,7 +60,7 @@ def predict_images(cfg: DictConfig, engine: Engine, folder: Path) -> Outcome:
     written: dict[str, tuple[int, int]] = {}
 
     def label(frame: Frame) -> Labelled:
-        return Labelled(frame, outcome.label(predictor, frame.pixels, frame.picture.file))
+        return Labelled(frame, outcome.label(predictor, frame.pixels, str(frame.picture.file)))
 
     def write(labelled: Labelled) -> None:
         (picture, pixels), label_map = labelled
@@ -78,7 +78,7 @@ def predict_images(cfg: DictConfig, engine: Engine, folder: Path) -> Outcome:
         raise Interrupted(
             f"{stop} after {len(written)} of {len(pictures)} images, which are in {folder}", stop.status
         ) from None
-    outcome.sizes = list(written.values())
+    outcome.sizes.update(written.values())
     if isinstance(writer, CityscapesWriter):
         writer.check(written)
     return outcome

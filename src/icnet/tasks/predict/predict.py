@@ -1,4 +1,4 @@
-"""task=predict: label maps of images, or a video with its label maps laid over."""
+"""task=predict: label maps of images, or of a video or stream, with a video that has them laid over."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from typing import Any
 import cv2
 from omegaconf import DictConfig
 
-from icnet.data.sources import is_video
+from icnet.data.address import hide_login
+from icnet.data.sources import SOURCES, is_video
 from icnet.errors import ConfigError, DataError
 from icnet.report.results import describe_machine, write_results
 from icnet.tasks.predict.images import predict_images
 from icnet.tasks.predict.video import predict_video
 from icnet.tasks.predict.workload import Outcome
+from icnet.tasks.predict.writers import OUTPUTS
 from icnet.tasks.setup.build import run_folder
 from icnet.tasks.setup.device import choose_device
 from icnet.tasks.setup.trained import Trained, describe_trained, read_trained
@@ -24,6 +26,7 @@ from icnet.tasks.setup.trained import Trained, describe_trained, read_trained
 log = logging.getLogger(__name__)
 
 FORMATS = (None, "cityscapes")
+_LONGEST_S = 3600
 
 
 def predict(cfg: DictConfig) -> None:
@@ -39,31 +42,43 @@ def predict(cfg: DictConfig) -> None:
     outcome = predict_source(cfg, trained.engine, folder / "predictions")
     protocol = describe_protocol(cfg, trained, outcome)
     write_results(folder, "predict", cfg.name, summarize(outcome), protocol, time.monotonic() - begin)
-    log.info("%d %s predicted; results: %s", outcome.images, outcome.unit, folder / "predictions")
+    skipped = f", {outcome.skipped_frames} skipped for newer ones" if outcome.skipped_frames else ""
+    speed = f"{outcome.images} {outcome.unit} predicted, {outcome.fps:.1f} fps{skipped}"
+    log.info("%s; results: %s", speed, folder / "predictions")
     if outcome.failures:
         for failure in outcome.failures:
             log.error("failed: %s", failure)
         raise DataError(count_failures(outcome, folder / "predictions", cfg.task.format))
+    if outcome.error:
+        raise outcome.error
 
 
 def check_task(cfg: DictConfig) -> None:
     """What the sources and writers do not check themselves."""
-    if not cfg.source:
-        raise ConfigError("no source is given: add source=IMAGE, DIR, GLOB, LIST.txt or VIDEO")
+    if cfg.source in (None, ""):
+        raise ConfigError(f"no source is given: add source={SOURCES}")
+    cfg.source = str(cfg.source)  # a file of settings may say 0
+    if not 0 < cfg.task.timeout_s <= _LONGEST_S:
+        raise ConfigError(f"task.timeout_s is {cfg.task.timeout_s}: seconds, up to {_LONGEST_S}")
+    unknown = [output for output in cfg.task.outputs if output not in OUTPUTS]
+    if unknown or not (cfg.task.outputs or is_video(cfg.source)):
+        raise ConfigError(f"task.outputs is {list(cfg.task.outputs)}: choose from {', '.join(OUTPUTS)}")
     if cfg.task.format not in FORMATS:
         raise ConfigError(f"task.format is {cfg.task.format!r}: cityscapes, or leave it out")
     if cfg.task.format and is_video(cfg.source):
-        raise ConfigError(f"task.format={cfg.task.format} takes images, and source={cfg.source} is a video")
+        raise ConfigError(f"task.format={cfg.task.format} takes images, and source={hide_login(cfg.source)} is a video")
 
 
 def summarize(outcome: Outcome) -> dict[str, Any]:
     """The metrics of results.json. image_ms: of one image from pixels to train ids, in the network's own thread."""
     metrics: dict[str, Any] = {"images": outcome.images, "failed": len(outcome.failures)}
+    if outcome.skipped_frames is not None:
+        metrics["skipped_frames"] = outcome.skipped_frames
     if outcome.images:
         metrics |= {
             "image_ms": 1e3 * statistics.median(outcome.network_s),
             "seconds_per_image": outcome.seconds / outcome.images,
-            "fps": outcome.images / outcome.seconds,
+            "fps": outcome.fps,
             "time_over_network": outcome.seconds / sum(outcome.network_s),
         }
     return metrics
@@ -72,11 +87,11 @@ def summarize(outcome: Outcome) -> dict[str, Any]:
 def describe_protocol(cfg: DictConfig, trained: Trained, outcome: Outcome) -> dict[str, Any]:
     """What was read, how it went through which network, what was written, on what."""
     return {
-        "source": str(cfg.source),
+        "source": hide_login(cfg.source),
         "failed": outcome.failures,
         "skipped": outcome.skipped,
         "written": describe_outputs(cfg),
-        "image_sizes": [list(size) for size in sorted(set(outcome.sizes))],
+        "image_sizes": [list(size) for size in sorted(outcome.sizes)],
         **describe_trained(trained),
         "classes": trained.engine.card.classes.to_dict(),
         **describe_machine(trained.engine.device),
@@ -86,7 +101,7 @@ def describe_protocol(cfg: DictConfig, trained: Trained, outcome: Outcome) -> di
 def describe_outputs(cfg: DictConfig) -> list[str]:
     """What was written of each image, or of the video."""
     if is_video(cfg.source):
-        return [cfg.task.video]
+        return [*(output for output in cfg.task.outputs if output == "labels"), cfg.task.video]
     return [cfg.task.format] if cfg.task.format else list(cfg.task.outputs)
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from array import array
+from collections import Counter
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TypeVar
 
 from rich.console import Console
@@ -17,49 +19,67 @@ from icnet.errors import DataError
 from icnet.predict import Predictor
 from icnet.tasks.setup.trainer import is_out_of_memory
 
+log = logging.getLogger(__name__)
+
 Result = TypeVar("Result")
+_SAY_EVERY_S = 10.0
 
 
 @dataclass
 class Outcome:
     """What became of a source.
 
-    unit: images or frames. sizes: (height, width) of each that was predicted. network_s: seconds of each in the network.
-    seconds: of all together, from reading the first to having written the last. failures: a line for each that failed.
-    skipped: files in the source's folders that are no images.
+    unit: images or frames. sizes: how many of each (height, width) were predicted. failures: a line for each that failed.
+    network_s: seconds of each in the network. seconds: of all together, from reading the first to having written the last.
+    skipped: files in the source's folders that are no images. skipped_frames: those of a video that newer ones came before.
+    error: what ends the run once its results are written.
     """
 
     unit: str
-    sizes: list[tuple[int, int]] = field(default_factory=list)
-    network_s: list[float] = field(default_factory=list)
+    sizes: Counter[tuple[int, int]] = field(default_factory=Counter)
+    network_s: array[float] = field(default_factory=lambda: array("d"))
     seconds: float = 0.0
     failures: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
+    skipped_frames: int | None = None
+    error: BaseException | None = None
 
     @property
     def images(self) -> int:
         """How many were predicted and written."""
-        return len(self.sizes)
+        return self.sizes.total()
 
-    def label(self, predictor: Predictor, frame: Pixels, file: Path) -> Pixels:
-        """The label map of a frame of `file`; its time is taken down. DataError where it is too small or too large."""
+    def label(self, predictor: Predictor, frame: Pixels, title: str) -> Pixels:
+        """The label map of a frame of `title`; its time is taken down. DataError where it is too small or too large."""
         begin = time.perf_counter()
         try:
             label_map = predictor(frame)
         except DataError as error:
-            raise DataError(f"{file}: {error}") from error
+            raise DataError(f"{title}: {error}") from error
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise
             size = f"{frame.shape[0]}x{frame.shape[1]}"
-            raise DataError(f"{file} is {size}: out of memory; give task.size or task.window") from error
+            raise DataError(f"{title} is {size}: out of memory; give task.size or task.window") from error
         self.network_s.append(time.perf_counter() - begin)
         return label_map
 
-    def follow(self, results: Iterable[Result], total: int | None) -> Iterator[Result]:
-        """Pass results on as they come, under a progress bar on a terminal and a clock."""
+    @property
+    def fps(self) -> float:
+        return self.images / self.seconds
+
+    def follow(self, results: Iterable[Result], total: int | None) -> Generator[Result, None, None]:
+        """Pass results on as they come, under a clock; on a terminal with a bar, without a total with a line at times."""
         columns = (TextColumn(self.unit), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        begin = time.perf_counter()
-        with Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty()) as bar:
-            yield from bar.track(results, total=total)
-        self.seconds = time.perf_counter() - begin
+        hidden = total is None or not sys.stderr.isatty()
+        begin, said_s = time.perf_counter(), 0.0
+        try:
+            with Progress(*columns, console=Console(stderr=True), disable=hidden) as bar:
+                for result in bar.track(results, total=total):
+                    yield result
+                    self.seconds = time.perf_counter() - begin
+                    if total is None and self.seconds > said_s + _SAY_EVERY_S:
+                        said_s = self.seconds
+                        log.info("%d %s, %.1f fps", self.images, self.unit, self.fps)
+        finally:
+            self.seconds = time.perf_counter() - begin
