@@ -47,7 +47,7 @@ def test_loss_weights_is_a_grid_around_the_authors_weights(tmp_path: Path, loade
     [
         ("loss.sub8=1", "job 1: Could not override 'loss.sub8'"),
         ("+loss.sub8=1", r"job 1: loss\.sub8 is not a setting: did you mean sub4\?"),
-        ("loss=casc", "job 1: .*Could not find 'loss/casc'.*cascade_equal cascade_ohem$"),
+        ("loss=casc", "job 1: .*Could not find 'loss/casc'.*cascade_equal cascade_ohem cascade_weighted$"),
         ("loss=null", "job 1: Config group override must be a string or a list"),
         ("loss=???", "job 1: You must specify 'loss'"),
         ("loss.sub4=much", r"job 1: loss\.sub4 is 'much': expected float"),

@@ -29,6 +29,7 @@ from icnet.tasks.setup.build import build
 from icnet.weights.checkpoint import read_source
 
 pytest.importorskip("onnxruntime", reason='needs the extra: pip install -e ".[export]"')
+pytestmark = pytest.mark.xdist_group("export")  # what is made once is made in one process
 
 PLAIN = ("data.prepare=null", "data.num_workers=0", "trainer.accelerator=cpu", "trainer.precision=32-true")
 

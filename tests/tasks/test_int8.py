@@ -24,6 +24,7 @@ from icnet.errors import ConfigError, DataError
 from icnet.tasks.setup.build import build
 
 pytest.importorskip("nncf", reason='needs the extra: pip install -e ".[export]"')
+pytestmark = pytest.mark.xdist_group("int8")  # what is made once is made in one process
 
 PLAIN = ("data.prepare=null", "data.num_workers=0", "trainer.accelerator=cpu", "trainer.precision=32-true")
 INT8 = ("task=export", "task.precision=int8", "task.size=[64,128]", "task.calibration=4")

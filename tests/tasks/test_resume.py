@@ -77,7 +77,8 @@ def assert_same_end(whole: Path, cut: Path) -> None:
     assert repeatable_rows(cut) == repeatable_rows(whole)
 
 
-@pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [0, 2])
 def test_a_run_killed_after_a_save_ends_in_the_same_weights_and_scores(run_icnet: Run, workers: int) -> None:
     settings = (*SETTINGS, f"data.num_workers={workers}")
     whole = run_icnet(*settings, folder="whole")
