@@ -236,7 +236,7 @@ def test_a_browser_gives_the_label_maps_of_python_and_asks_no_other_server(
         assert all(name.startswith((address, "data:")) for name in asked)
         assert page.errors == []
     assert len(answers) > 10
-    assert [answer for answer in answers if " 200 " not in answer] == []
+    assert [answer for answer in answers if not re.search(" (200|304) ", answer)] == []
 
 
 @in_browser
@@ -250,10 +250,12 @@ def test_a_clock_that_stands_still_breaks_nothing(live: Path, tmp_path: Path) ->
             "--virtual-time-budget=60000",
             "--dump-dom",
         ]
-        dom = subprocess.run(
-            [*command, f"{address}?picture=street.png"], capture_output=True, text=True, timeout=300
-        ).stdout
-    found = re.search(r'<p id="agreement" class="same">(same as Python: [\d.]+ %)</p>', dom)
+        for _ in range(5):  # the browser's clock may run out while a busy machine still compiles the runtime
+            asked = [*command, f"{address}?picture=street.png"]
+            dom = subprocess.run(asked, capture_output=True, text=True, timeout=120).stdout
+            found = re.search(r'<p id="agreement" class="same">(same as Python: [\d.]+ %)</p>', dom)
+            if found is not None and 'download="street_labels.png"' in dom:
+                break
     assert found is not None
     assert share(found[1]) >= 99.99
     assert 'download="street_labels.png"' in dom
