@@ -285,5 +285,6 @@ def test_memory_is_used_rightly_whatever_the_frames_are(
     model = export(checkpoint, tmp_path / "file", (48, 91))
     sanitizers = {"TBB_ENABLE_SANITIZERS": "1"}  # else OpenVINO's TBB opens a library in a way that they refuse
     done = run(program, model, tmp_path / "in", tmp_path / "out", status=1, env=sanitizers)
+    assert done.stdout, done.stderr[-3000:]
     assert json.loads(done.stdout)["failed"] > len(whole)
     assert all(line.startswith("icnet_run: failed: ") for line in done.stderr.splitlines())
