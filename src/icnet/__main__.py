@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 
 from icnet.errors import Interrupted
@@ -24,6 +25,7 @@ def main() -> None:
         if is_follower():
             raise SystemExit(0) from None
         sys.stdout.flush()
+        logging.disable()  # what a library logs at the end when its import was cut short
         print(f"icnet: {stop}", file=sys.stderr)
         raise SystemExit(stop.status) from None
 

@@ -4,7 +4,6 @@ import json
 import os
 import time
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,7 +14,7 @@ from icnet.data.images import write_image
 from icnet.data.layouts import Sample
 from icnet.data.plain import PlainPipeline
 from icnet.errors import ConfigError
-from icnet.tasks.benchmark.data import Way, at_full_size, measure, summarize, watch
+from icnet.tasks.benchmark.data import Way, at_full_size, measure, summarize
 
 WAYS = {"plain", "files", "compressed", "packed", "packed_jitter"}
 SMALL = ("task=benchmark", "task.frames=2", "task.samples=3")
@@ -30,10 +29,8 @@ def test_every_way_is_measured_on_the_data_that_were_chosen(run_icnet: Run, caps
     for way in ways.values():
         assert way["sample_ms"] * way["samples_per_s"] == pytest.approx(1000)
         assert way["sample_ms"] * way["speedup"] == pytest.approx(ways["plain"]["sample_ms"])
-        assert 0 < sum(way["shares"].values()) <= 1
     assert ways["packed"]["frame_bytes"] == 4 * 64 * 128
     assert ways["files"]["frame_bytes"] == ways["plain"]["frame_bytes"]
-    assert ways["packed_jitter"]["shares"]["jitter"] > ways["packed"]["shares"]["jitter"]
     assert results["protocol"]["image_size"] == [64, 128]
     assert results["protocol"]["frames"] == 2
     assert results["protocol"]["crop_size"] == [64, 64]
@@ -81,38 +78,24 @@ class Clock:
         self.now += seconds
 
 
-def test_time_and_shares_add_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_time_of_first_samples_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock(monkeypatch)
 
-    def way(read: float, rest: float, first: float) -> Way:
+    def way(seconds: float, first: float) -> Way:
         """first: what the first sample costs on top."""
-        reader, spent = SimpleNamespace(read=clock.work), dict[str, float]()
-        watch(reader, {"read": "read"}, spent)
+        return Way(lambda sample, draw: clock.work(seconds + (first if draw == 0 else 0)), 800)
 
-        def make(sample: int, draw: int) -> None:
-            reader.read(read + (first if draw == 0 else 0))
-            clock.work(rest)
-
-        return Way(make, 800, spent)
-
-    ways = {"plain": way(3, 1, 100), "files": way(1, 1, 100)}
+    ways = {"plain": way(4, 100), "files": way(2, 100)}
     found = summarize(ways, measure(ways, 4, 10), 4, 10)
-    assert found["plain"]["shares"] == {"read": 0.75}
     assert found["plain"]["sample_ms"] == 4000
-    assert found["files"] == {
-        "sample_ms": 2000,
-        "samples_per_s": 0.5,
-        "speedup": 2,
-        "frame_bytes": 200,
-        "shares": {"read": 0.5},
-    }
+    assert found["files"] == {"sample_ms": 2000, "samples_per_s": 0.5, "speedup": 2, "frame_bytes": 200}
 
 
 def test_frames_are_read_in_turn_and_every_way_makes_the_same_draws() -> None:
     made: dict[str, list[tuple[int, int]]] = {"one": [], "two": []}
 
     def way(name: str) -> Way:
-        return Way(lambda sample, draw: made[name].append((sample, draw)), 0, {})
+        return Way(lambda sample, draw: made[name].append((sample, draw)), 0)
 
     measure({name: way(name) for name in made}, frames=2, count=4)
     assert made["one"] == made["two"]

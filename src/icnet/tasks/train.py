@@ -22,7 +22,7 @@ from icnet.report.page import write_report
 from icnet.report.results import describe_machine, print_classes, write_results
 from icnet.targets import arguments_of
 from icnet.tasks.evaluate.figures import draw_evaluation, draw_training
-from icnet.tasks.evaluate.judging import describe_timing, judge_frames, measure_exits, other_exits
+from icnet.tasks.evaluate.judging import describe_timing, measure_exits, other_exits
 from icnet.tasks.evaluate.scores import summarize_evaluation
 from icnet.tasks.setup.build import build, run_folder
 from icnet.tasks.setup.device import choose_autocast
@@ -30,6 +30,7 @@ from icnet.tasks.setup.loggers import finish_tracking
 from icnet.tasks.setup.network import Network, build_network
 from icnet.tasks.setup.trainer import build_trainer, fit, start
 from icnet.training.datamodule import SegmentationDataModule
+from icnet.training.evaluation import judge
 from icnet.training.module import SegmentationModule
 from icnet.weights.download import sha256
 
@@ -63,7 +64,7 @@ def train(cfg: DictConfig) -> None:
     folder = trainer.strategy.broadcast(folder)  # under torchrun and SLURM the first process alone knows it
     best = folder / "checkpoints" / "best.ckpt"
     engine, frames = read_best(cfg, best), JudgedDataset(data.val_set.samples, data.classes)
-    result = judge_frames(trainer, engine, other_exits(engine), frames, data.num_workers)
+    result = judge(trainer, engine, other_exits(engine), frames, data.num_workers)
     if not trainer.is_global_zero:
         return
     metrics = summarize_evaluation(result, data.classes) | measure_exits(engine, result, frames)

@@ -14,12 +14,14 @@ from icnet.data.dataset import EvalSampler
 from icnet.data.judged import JudgedDataset, JudgedFrame
 from icnet.data.workers import naming_deaths
 from icnet.engines.engine import Engine
-from icnet.errors import DataError
+from icnet.errors import DataError, ICNetError
 from icnet.metrics.boundary import BoundaryResult, BoundaryScores
 from icnet.metrics.instances import InstanceIoU, InstanceScores
 from icnet.metrics.per_image import PerImageConfusion, PerImageDifference
 from icnet.metrics.segments import ConfusionByDistance, CountsBySize
 from icnet.training.datamodule import build_loader, place_of
+
+_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 
 
 @dataclass(frozen=True)
@@ -54,11 +56,27 @@ def judge(
     frames: JudgedDataset,
     num_workers: int | None = None,
 ) -> Evaluation:
-    """Read every frame once, on all processes of the trainer together, and score what the engines make of it."""
+    """Read every frame once, on all processes of the trainer together, and score what the engines make of it.
+
+    Too little memory ends it with what to make smaller.
+    """
     module = EvaluationModule(main, others, frames)
-    with naming_deaths(lambda: [frames.frames.board]):
-        trainer.test(module, FramesToJudge(frames, num_workers), verbose=False)
+    try:
+        with naming_deaths(lambda: [frames.frames.board]):
+            trainer.test(module, FramesToJudge(frames, num_workers), verbose=False)
+    except RuntimeError as error:
+        if not is_out_of_memory(error):
+            raise
+        raise ICNetError(
+            "out of memory at the size of the frames: judge them smaller (task.size), at fewer scales (task.scales), or by "
+            "a sliding window (task.window)"
+        ) from error
     return module.result
+
+
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """torch's own error has a type on GPUs alone."""
+    return any(sign in str(error) for sign in _OUT_OF_MEMORY)
 
 
 class EvaluationModule(pl.LightningModule):

@@ -34,22 +34,15 @@ log = logging.getLogger(__name__)
 _WARM_UP = 3  # samples of each way that are not counted
 _JITTER = {"brightness": 0.4, "contrast": 0.4, "saturation": 0.4, "hue": 0.1}
 
-# The methods that are timed, and what they are called in the table
-_READ = {"read": "read"}
-_AUGMENT = {"scale_crop": "cut and scale", "flip": "flip", "jitter": "jitter"}
-_PLAIN = {"decode": "read", "resize": "scale", "crop_flip": "cut and flip", "normalize": "normalise"}
-
 
 class Way(NamedTuple):
     """A way to training samples.
 
-    make: number of a sample and of a draw -> the sample, which nobody needs; bytes: of all samples on disk; spent: seconds
-    of each step so far.
+    make: number of a sample and of a draw -> the sample, which nobody needs. bytes: of all samples on disk.
     """
 
     make: Callable[[int, int], object]
     bytes: int
-    spent: dict[str, float]
 
 
 def benchmark_data(cfg: DictConfig) -> None:
@@ -104,46 +97,17 @@ def make_ways(
 
     def ours(augment: Augment, place: Path | None, bytes_: int) -> Way:
         packs = None if place is None else open_packs([place], samples, classes)
-        return our_way(SegmentationDataset(samples, classes, augment, packed=packs), bytes_)
+        data = SegmentationDataset(samples, classes, augment, packed=packs)
+        return Way(lambda sample, draw: data[Draw(draw, sample)], bytes_)
 
+    plain = PlainPipeline(crop_size, scale)
     return {
-        "plain": plain_way(PlainPipeline(crop_size, scale), samples, packed.source_bytes),
+        "plain": Way(lambda sample, draw: plain(samples[sample], draw), packed.source_bytes),
         "files": ours(Augment(crop_size, scale), None, packed.source_bytes),
         "compressed": ours(Augment(crop_size, scale), small, compressed.bytes),
         "packed_jitter": ours(Augment(crop_size, scale, **_JITTER), large, packed.bytes),  # type: ignore[arg-type]
         "packed": ours(Augment(crop_size, scale), large, packed.bytes),
     }
-
-
-def our_way(data: SegmentationDataset, bytes_: int) -> Way:
-    """Through the data set that training uses."""
-    spent: dict[str, float] = {}
-    watch(data, _READ, spent)
-    watch(data.augment, _AUGMENT, spent)
-    return Way(lambda sample, draw: data[Draw(draw, sample)], bytes_, spent)
-
-
-def plain_way(pipeline: PlainPipeline, samples: Sequence[Sample], bytes_: int) -> Way:
-    """Through the yardstick."""
-    spent: dict[str, float] = {}
-    watch(pipeline, _PLAIN, spent)
-    return Way(lambda sample, draw: pipeline(samples[sample], draw), bytes_, spent)
-
-
-def watch(thing: object, methods: Mapping[str, str], spent: dict[str, float]) -> None:
-    """Let `methods` of this one object add the seconds they take to `spent`, under the names they are mapped to."""
-    for method, name in methods.items():
-        setattr(thing, method, _timed(getattr(thing, method), name, spent))
-
-
-def _timed(method: Callable[..., Any], name: str, spent: dict[str, float]) -> Callable[..., Any]:
-    def call(*arguments: Any) -> Any:
-        start = time.process_time()
-        result = method(*arguments)
-        spent[name] = spent.get(name, 0.0) + time.process_time() - start
-        return result
-
-    return call
 
 
 def measure(ways: Mapping[str, Way], frames: int, count: int) -> dict[str, float]:
@@ -153,9 +117,6 @@ def measure(ways: Mapping[str, Way], frames: int, count: int) -> dict[str, float
     """
     seconds = dict.fromkeys(ways, 0.0)
     for draw in range(-_WARM_UP, count):
-        if draw == 0:
-            for way in ways.values():
-                way.spent.clear()
         for name, way in ways.items():
             start = time.process_time()
             way.make(draw % frames, draw + _WARM_UP)
@@ -165,14 +126,13 @@ def measure(ways: Mapping[str, Way], frames: int, count: int) -> dict[str, float
 
 
 def summarize(ways: Mapping[str, Way], seconds: Mapping[str, float], frames: int, count: int) -> dict[str, Any]:
-    """The numbers of each way; `speedup` is against the plain way, `shares` are of its own time."""
+    """The numbers of each way; `speedup` is against the plain way."""
     return {
         name: {
             "sample_ms": 1e3 * seconds[name] / count,
             "samples_per_s": count / seconds[name],
             "speedup": seconds["plain"] / seconds[name],
             "frame_bytes": way.bytes // frames,
-            "shares": {step: spent / seconds[name] for step, spent in way.spent.items()},
         }
         for name, way in ways.items()
     }
@@ -197,9 +157,7 @@ def print_table(metrics: Mapping[str, Any], protocol: Mapping[str, Any]) -> None
     table = Table(title=f"Samples of {crop[0]}x{crop[1]} from frames of {height}x{width}, one core")
     for column in ("way", "ms", "samples/s", "of plain", "MB a frame"):
         table.add_column(column, justify="left" if column == "way" else "right")
-    table.add_column("where the time goes")
     for name, row in metrics.items():
-        shares = ", ".join(f"{step} {share:.0%}" for step, share in row["shares"].items() if share >= 0.005)
         numbers = f"{row['sample_ms']:.1f}", f"{row['samples_per_s']:.0f}", f"1/{row['speedup']:.1f}"
-        table.add_row(name.replace("_", ", "), *numbers, f"{row['frame_bytes'] / 1e6:.2f}", shares)
+        table.add_row(name.replace("_", ", "), *numbers, f"{row['frame_bytes'] / 1e6:.2f}")
     Console().print(table)

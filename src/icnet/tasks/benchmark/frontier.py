@@ -25,13 +25,13 @@ from icnet.report.results import describe_machine, write_results
 from icnet.tasks.benchmark.given import Given, Size, Variant, check_exits, choose_sizes, list_files, read_given
 from icnet.tasks.benchmark.speed import Row, add_floor, check_counts, describe, fit_frame, measure, summarize
 from icnet.tasks.evaluate.evaluate import check_classes, choose_frames, describe_frames
-from icnet.tasks.evaluate.judging import judge_frames
 from icnet.tasks.evaluate.scores import summarize_exit
 from icnet.tasks.setup.build import build, run_folder
 from icnet.tasks.setup.device import choose_device
 from icnet.tasks.setup.trained import Trained
 from icnet.tasks.setup.trainer import build_evaluator, start
 from icnet.training.datamodule import SegmentationDataModule
+from icnet.training.evaluation import judge
 
 log = logging.getLogger(__name__)
 _SCALES = (1.0, 0.75, 0.5)  # of the frames, where task.sizes says nothing
@@ -60,7 +60,7 @@ def benchmark_frontier(cfg: DictConfig) -> None:
             log.info("Timing and judging %d files at %dx%d on %d frames", len(variants), *size, len(frames))
             found = measure(variants, engines, fit_frame(frames[0].image, size)[None], task.repeats)
             others = {str(i): engine for i, engine in enumerate(engines[1:], 1)}
-            result = judge_frames(trainer, engines[0], others, frames, cfg.data.num_workers)
+            result = judge(trainer, engines[0], others, frames, cfg.data.num_workers)
             for row, variant, matrices in zip(found, variants, (result.matrices, *result.others.values()), strict=True):
                 rows.append(row | summarize_exit(matrices) | {"command": say_command(variant, row)})
     if any(row["miou"] is None for row in rows):

@@ -20,13 +20,14 @@ from icnet.errors import ConfigError, ICNetError
 from icnet.report.page import write_report
 from icnet.report.results import describe_machine, print_classes, write_results
 from icnet.tasks.evaluate.figures import draw_evaluation
-from icnet.tasks.evaluate.judging import describe_timing, judge_frames, measure_exits, other_exits
+from icnet.tasks.evaluate.judging import describe_timing, measure_exits, other_exits
 from icnet.tasks.evaluate.scores import summarize_difference, summarize_evaluation
 from icnet.tasks.setup.build import build, run_folder
 from icnet.tasks.setup.loggers import finish_tracking
 from icnet.tasks.setup.trained import Trained, describe_trained, read_trained
 from icnet.tasks.setup.trainer import build_evaluator, start
 from icnet.training.datamodule import SegmentationDataModule
+from icnet.training.evaluation import judge
 
 log = logging.getLogger(__name__)
 _OF_A_NETWORK = ("exit", "exits", "size", "scales", "flip", "window")
@@ -60,7 +61,7 @@ def evaluate(cfg: DictConfig) -> None:
     trainer = build_evaluator(cfg, folder)
     judged = read_judged(cfg)
     log.info("Evaluating %d frames", len(judged.frames))
-    result = judge_frames(trainer, judged.engine, judged.others(cfg.task.exits), judged.frames, cfg.data.num_workers)
+    result = judge(trainer, judged.engine, judged.others(cfg.task.exits), judged.frames, cfg.data.num_workers)
     if not trainer.is_global_zero:
         return
     metrics = summarize_evaluation(result, judged.data.classes)

@@ -1,38 +1,14 @@
-"""What training and evaluation share: judge frames, time the engine where it judged them."""
+"""What training and evaluation share: the exits of an engine, timed where it judged frames."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
-
-import pytorch_lightning as pl
 
 from icnet.data.judged import JudgedDataset
 from icnet.deploy.speed import measure_image_ms
 from icnet.engines.engine import Engine
-from icnet.errors import ICNetError
 from icnet.tasks.evaluate.scores import summarize_exit
-from icnet.tasks.setup.trainer import is_out_of_memory
-from icnet.training.evaluation import Evaluation, judge
-
-
-def judge_frames(
-    trainer: pl.Trainer,
-    main: Engine | None,
-    others: Mapping[str, Engine],
-    frames: JudgedDataset,
-    num_workers: int | None,
-) -> Evaluation:
-    """`judge`, which too little memory ends with what to make smaller."""
-    try:
-        return judge(trainer, main, others, frames, num_workers)
-    except RuntimeError as error:
-        if not is_out_of_memory(error):
-            raise
-        raise ICNetError(
-            "out of memory at the size of the frames: judge them smaller (task.size), at fewer scales (task.scales), or by "
-            "a sliding window (task.window)"
-        ) from error
+from icnet.training.evaluation import Evaluation
 
 
 def other_exits(engine: Engine) -> dict[str, Engine]:

@@ -17,8 +17,8 @@ from icnet.deploy.speed import time_images
 from icnet.engines.engine import Engine
 from icnet.metrics.confusion import summarize
 from icnet.predict import Predictor
-from icnet.tasks.evaluate.judging import judge_frames
 from icnet.tasks.evaluate.scores import summarize_difference
+from icnet.training.evaluation import judge
 from icnet.visualize.examples import write_examples
 from icnet.visualize.rows import Row
 
@@ -61,7 +61,7 @@ def certify(
     num_workers: int | None,
 ) -> Certificate:
     """engine: of the file. truth: of the checkpoint, in fp32. plain: of the file in fp32, timed where there is one."""
-    result = judge_frames(trainer, engine, {_CHECKPOINT: truth}, frames, num_workers)
+    result = judge(trainer, engine, {_CHECKPOINT: truth}, frames, num_workers)
     differing, total = result.differing[_CHECKPOINT].double().unbind(dim=1)
     classes = frames.frames.classes.names
     ours, theirs = summarize(result.matrix, classes), summarize(result.others[_CHECKPOINT].sum(dim=0), classes)

@@ -17,7 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from icnet.data.images import Pixels
 from icnet.errors import DataError
 from icnet.predict import Predictor
-from icnet.tasks.setup.trainer import is_out_of_memory
+from icnet.training.evaluation import is_out_of_memory
 
 log = logging.getLogger(__name__)
 

@@ -26,6 +26,7 @@ from icnet.tracking.tracker import Examples
 from icnet.training.callbacks import ProgressBar, StopOnNonFinite
 from icnet.training.checkpoint import AtomicCheckpointIO, Checkpoints
 from icnet.training.datamodule import SegmentationDataModule
+from icnet.training.evaluation import is_out_of_memory
 from icnet.training.interrupt import SaveOnSignal, keep_signals
 from icnet.training.metrics_file import MetricsFile
 from icnet.training.pretrain import ImageNetDataModule
@@ -40,7 +41,6 @@ _ABOVE_ZERO = (
 )  # fmt: skip
 _NOT_NEGATIVE = ("trainer.log_every_n_steps", "trainer.gradient_clip_val")
 _ENDLESS = ("trainer.max_steps", "trainer.max_epochs")  # with -1
-_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 
 
 def build_trainer(cfg: DictConfig, folder: Path, monitor: str) -> pl.Trainer:
@@ -160,11 +160,6 @@ def fit(cfg: DictConfig, trainer: pl.Trainer, module: pl.LightningModule, data: 
             f"out of memory with data.batch_size={data.batch_size} and data.crop_size={list(crop_size)}: lower one of "
             "them (trainer.accumulate_grad_batches=2 keeps the effective batch), or use trainer.precision=bf16-mixed"
         ) from error
-
-
-def is_out_of_memory(error: RuntimeError) -> bool:
-    """torch's own error has a type on GPUs alone."""
-    return any(sign in str(error) for sign in _OUT_OF_MEMORY)
 
 
 def start(seed: int) -> None:
