@@ -205,3 +205,11 @@ def test_the_login_of_a_stream_reaches_the_run_but_not_what_hydra_writes_down(
     assert read(*once) == once, "as a process that Lightning starts reads it again"
     assert compose_typed(once[1]).source == address
     assert read("source=rtsp://${oc.env:LOGIN}@host") == ["source='rtsp://${oc.env:LOGIN}@host'"]
+
+
+def test_a_recipe_is_chosen_by_its_name_alone() -> None:
+    assert read_arguments(["recipe=cityscapes"]) == ["recipe@_global_=cityscapes"]
+    assert read_arguments(["recipe=null"]) == ["recipe@_global_=[]"]
+    with initialize_config_dir(str(conf_folder()), version_base="1.3"):
+        config = compose("config", read_arguments(["data=folder", "recipe=cityscapes"]))
+    assert config.trainer.max_epochs == 160

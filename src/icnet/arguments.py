@@ -45,6 +45,8 @@ def _refuse(message: str) -> NoReturn:
 
 def _read(argument: str, multirun: bool) -> str:
     start, equals, value = argument.partition("=")
+    if start == "recipe":  # composed into all of the configuration
+        return f"recipe@_global_={'[]' if value == 'null' else value}"
     key = start.lstrip("+~")
     if key in ("--config-dir", "-cd", "--config-path", "-cp"):
         return f"{start}{equals}{os.path.expanduser(value)}"
@@ -108,7 +110,7 @@ def suggest(arguments: Sequence[str]) -> Iterator[str]:
     Groups that are chosen (data=camvid) are composed first, so that their keys count too.
     """
     settings = [a for a in arguments if "=" in a and not a.startswith(("-", "hydra", "+", "~"))]
-    groups = [a for a in settings if (conf_folder() / a.partition("=")[0]).is_dir()]
+    groups = [a for a in settings if (conf_folder() / re.split("[@=]", a)[0]).is_dir()]
     with initialize_config_dir(str(conf_folder()), version_base="1.3"):
         try:
             config = compose("config", groups)
