@@ -89,6 +89,7 @@ def test_it_is_read_wherever_a_checkpoint_is(exported: Path, checkpoint: Path, s
     assert ours["metrics"]["iou"] == pytest.approx(theirs["metrics"]["iou"], abs=1e-4)
     assert ours["protocol"]["engine"].startswith("ONNX Runtime")
     assert ours["protocol"]["macs"] == theirs["protocol"]["macs"]
+    assert (ours["protocol"]["file_size"], theirs["protocol"]["file_size"]) == ([64, 128], None)
     assert "exits" not in ours["metrics"]  # it has one alone
     predicted = run(
         tmp_path / "predicted", streets, "task=predict", f"ckpt={file}", f"source={streets}/leftImg8bit/val"

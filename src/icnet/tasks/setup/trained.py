@@ -75,6 +75,7 @@ def describe_trained(trained: Trained) -> dict[str, Any]:
         "engine": card.kind,
         "exit": card.exit,
         "size": None if scheme.size is None else list(scheme.size),
+        "file_size": None if card.size is None else list(card.size),  # to which an exported file resizes frames itself
         "scales": list(scheme.scales),
         "flip": scheme.flip,
         "window": None if scheme.window is None else list(scheme.window),
