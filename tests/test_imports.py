@@ -18,6 +18,8 @@ import icnet
 PACKAGE = Path(icnet.__file__).parent
 HEAVY = {"pytorch_lightning", "lightning", "hydra", "omegaconf", "wandb", "albumentations"}
 
+OF_EXPORTS = {"onnx", "onnxscript", "onnxruntime", "openvino", "nncf"}
+
 # Parts of the package from the bottom up; those of one line may import each other where that makes no circle
 LAYERS = (
     ("errors", "files", "processes", "signals"),
@@ -158,6 +160,21 @@ def test_wandb_stands_behind_the_files_that_show_something_in_it() -> None:
 @pytest.mark.slow
 def test_a_run_without_wandb_does_not_load_it() -> None:
     assert "wandb" not in loaded_after("import icnet.tasks.train, icnet.tracking.wandb_run, icnet.tracking.dashboard")
+
+
+def test_what_runs_and_writes_exported_files_is_known_to_engines_and_deploy_alone() -> None:
+    known = [
+        i for i in all_imports() if i.top in OF_EXPORTS and part_of(module_of(i.file)) not in ("engines", "deploy")
+    ]
+    assert not known, lines(known)
+
+
+@pytest.mark.slow
+def test_no_task_loads_it_before_a_file_asks_for_it() -> None:
+    tasks = (
+        "icnet.tasks.export.export, icnet.tasks.evaluate.evaluate, icnet.tasks.benchmark.benchmark, icnet.tasks.train"
+    )
+    assert loaded_after(f"import {tasks}") & OF_EXPORTS == set()
 
 
 def test_nothing_is_imported_relatively() -> None:
