@@ -53,7 +53,7 @@ FORBIDDEN = {
     "predict": HEAVY,
     "report": HEAVY,
     "training": HEAVY - {"pytorch_lightning", "lightning"},
-    "tracking": HEAVY - {"pytorch_lightning", "lightning", "omegaconf", "wandb"},
+    "tracking": HEAVY - {"pytorch_lightning", "lightning", "wandb"},
     "config": HEAVY - {"hydra", "omegaconf"},
     "arguments": HEAVY - {"hydra", "omegaconf"},
     "targets": HEAVY - {"hydra"},

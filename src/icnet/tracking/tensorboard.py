@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
+import yaml
 from pytorch_lightning.loggers import TensorBoardLogger
 from pytorch_lightning.utilities import rank_zero_only
 
@@ -60,4 +60,4 @@ class TensorBoardTracker(TensorBoardLogger):
 
 def to_text(content: Mapping[str, Any]) -> str:
     """YAML as a block of Markdown."""
-    return f"```yaml\n{OmegaConf.to_yaml(OmegaConf.create(dict(content)))}```"
+    return f"```yaml\n{yaml.safe_dump(dict(content), sort_keys=False)}```"
