@@ -251,14 +251,12 @@ def test_a_clock_that_stands_still_breaks_nothing(live: Path, tmp_path: Path) ->
             "--dump-dom",
         ]
         for _ in range(5):  # the browser's clock may run out while a busy machine still compiles the runtime
-            asked = [*command, f"{address}?picture=street.png"]
-            dom = subprocess.run(asked, capture_output=True, text=True, timeout=120).stdout
+            dom = subprocess.run([*command, address], capture_output=True, text=True, timeout=100).stdout
             found = re.search(r'<p id="agreement" class="same">(same as Python: [\d.]+ %)</p>', dom)
-            if found is not None and 'download="street_labels.png"' in dom:
+            if found is not None:
                 break
     assert found is not None
     assert share(found[1]) >= 99.99
-    assert 'download="street_labels.png"' in dom
 
 
 @in_browser
