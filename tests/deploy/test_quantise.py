@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 from pathlib import Path
 from typing import Any
 
@@ -101,23 +102,32 @@ def write_fragile(path: Path) -> Path:
 @pytest.mark.slow
 @pytest.mark.parametrize("format", ["onnx", "openvino"])
 def test_the_layer_that_int8_would_ruin_stays_in_float(tmp_path: Path, format: str) -> None:
+    """In a process of its own, as a user has it: what nncf leaves behind is no business of other tests."""
     pytest.importorskip("nncf", reason='needs the extra: pip install -e ".[export]"')
+    process = multiprocessing.get_context("spawn").Process(target=check_fragile, args=(tmp_path, format))
+    process.start()
+    process.join()
+    assert process.exitcode == 0
+
+
+def check_fragile(tmp_path: Path, format: str) -> None:
     source = read_source(write_fragile(tmp_path / "best.ckpt"))
     order = Order(format, "fp32", "sub124", "labels", (64, 128))
     plain = open_exported(write_file(source, order, tmp_path))
     material = Material(OwnLabels(plain, 0, 4), OwnLabels(plain, 4, 2))  # type: ignore[arg-type]
-    target = tmp_path / "int8" / plain.path.name
-    target.parent.mkdir()
+    targets = [tmp_path / kind / plain.path.name for kind in ("all", "some")]  # an open engine maps its file
 
-    def measure() -> float:
+    def measure(target: Path) -> float:
         order.writer.stamp(target, plain.facts)
         engine = open_exported(target)
         return min(float((engine.label_maps(f.image[None])[0] == f.label).float().mean()) for f in material.search)
 
-    everything = quantise(plain, order.writer, Material(material.calibration, []), 0.0, target)  # type: ignore[arg-type]
+    for target in targets:
+        target.parent.mkdir()
+    everything = quantise(plain, order.writer, Material(material.calibration, []), 0.0, targets[0])  # type: ignore[arg-type]
     assert everything["float_layers"] == []
-    ruined = measure()
-    mended = quantise(plain, order.writer, material, 0.3, target)
+    ruined = measure(targets[0])
+    mended = quantise(plain, order.writer, material, 0.3, targets[1])
     assert "cff124.project_fine.conv" in mended["float_layers"]
     assert len(mended["float_layers"]) < 8
-    assert measure() > ruined + 0.1
+    assert measure(targets[1]) > ruined + 0.1
