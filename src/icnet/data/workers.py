@@ -11,9 +11,9 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import cv2
 import torch
@@ -22,6 +22,8 @@ from torch.utils.data import get_worker_info
 from icnet.errors import DataError
 from icnet.signals import SIGNALS
 
+Result = TypeVar("Result")
+_OF_LOADERS = (RuntimeError, ConnectionError, EOFError)
 _MOST = 256  # workers of a loader that a board has room for
 _SHARED = Path("/dev/shm")  # memory in which workers hand over what they read
 _SMALL = 1 << 30  # bytes of it in all: a bus error is then a write beyond its end, else a file that got shorter
@@ -78,22 +80,26 @@ class Board:
         return [self.files[sample] for process, sample in self.rows.tolist() if process in processes]
 
 
-@contextmanager
-def naming_deaths(find_boards: Callable[[], Sequence[Board]]) -> Iterator[None]:
-    """Around what uses loaders: turn what torch says of a worker that died into one error that names its sample.
+def naming_deaths(use: Callable[[], Result], find_boards: Callable[[], Sequence[Board]]) -> Result:
+    """What `use` returns, which reads from loaders: what torch says of a worker that died becomes one error that names its
+    sample.
 
     find_boards: asked then, as data sets may be made anew before they are read.
     """
+    handler = None
     try:
-        yield
-    except (RuntimeError, ConnectionError, EOFError) as error:
+        try:
+            return use()
+        except _OF_LOADERS:  # torch's handler would raise once more, wherever we are by then: also here
+            handler = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            raise
+    except _OF_LOADERS as error:
+        handler = handler or signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         if _lacks_room(error):
             raise DataError(
                 f"the loader workers find no room in {_SHARED}, through which they hand over what they read: make it larger "
                 "(docker run --shm-size=8g), or take fewer of them (data.num_workers), 0 needs none"
             ) from error
-        # torch's handler would raise once more, wherever we are by then
-        handler = signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         boards = find_boards()
         dead = find_dead(error, boards)
         if not dead:

@@ -62,8 +62,10 @@ def judge(
     """
     module = EvaluationModule(main, others, frames)
     try:
-        with naming_deaths(lambda: [frames.frames.board]):
-            trainer.test(module, FramesToJudge(frames, num_workers), verbose=False)
+        naming_deaths(
+            lambda: trainer.test(module, FramesToJudge(frames, num_workers), verbose=False),
+            lambda: [frames.frames.board],
+        )
     except RuntimeError as error:
         if not is_out_of_memory(error):
             raise

@@ -149,8 +149,10 @@ def fit(cfg: DictConfig, trainer: pl.Trainer, module: pl.LightningModule, data: 
     last = Path(str(cfg.task.resume or "")) / "checkpoints" / "last.ckpt"
     resumed = str(last) if cfg.task.resume and last.is_file() else None
     try:
-        with naming_deaths(lambda: (data.train_set.board, data.val_set.board)):
-            trainer.fit(module, datamodule=data, ckpt_path=resumed, weights_only=True)
+        naming_deaths(
+            lambda: trainer.fit(module, datamodule=data, ckpt_path=resumed, weights_only=True),
+            lambda: (data.train_set.board, data.val_set.board),
+        )
     except MisconfigurationException as error:  # shares of the data that are no batch
         raise ConfigError(f"trainer: {' '.join(str(error).split())}") from error
     except RuntimeError as error:
