@@ -72,13 +72,14 @@ class Page:
 
 
 @contextmanager
-def open_page(url: str, folder: Path) -> Iterator[Page]:
-    """folder: for the browser's profile."""
+def open_page(url: str, folder: Path, before: str = "") -> Iterator[Page]:
+    """folder: for the browser's profile. before: JavaScript that runs ahead of the page's own."""
     command = [PROGRAM, *_FLAGS, "--remote-debugging-port=0", f"--user-data-dir={folder}", "about:blank"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     loop = asyncio.new_event_loop()
     try:
         page = Page(loop, loop.run_until_complete(_connect(_address(folder / "DevToolsActivePort"))))
+        page.send("Page.addScriptToEvaluateOnNewDocument", source=before)
         page.send("Page.navigate", url=url)
         yield page
     finally:
