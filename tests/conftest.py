@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # two test processes share two cores
 
@@ -21,6 +23,7 @@ from icnet.model.icnet import ICNet
 from icnet.model.preprocess import Normalize
 from icnet.model.trunks.resnet import resnet18
 from icnet.streets.write import write_streets
+from icnet.tasks.setup.build import build
 
 Run = Callable[..., Path]
 
@@ -36,6 +39,8 @@ TINY = (
     "trainer.precision=32-true",
     "trainer.log_every_n_steps=1",
 )
+
+PLAIN = ("data.prepare=null", "data.num_workers=0", "trainer.accelerator=cpu", "trainer.precision=32-true")
 
 
 @pytest.fixture(scope="session")
@@ -57,6 +62,26 @@ def write_checkpoint(path: Path, classes: ClassTable, seed: int = 0) -> Path:
     }
     torch.save({"icnet": about, "state_dict": {f"net.{key}": value for key, value in net.state_dict().items()}}, path)
     return path
+
+
+@pytest.fixture(scope="session")
+def street_classes(tmp_path_factory: pytest.TempPathFactory) -> ClassTable:
+    """The classes of the streets."""
+    classes: ClassTable = build(compose_run([], tmp_path_factory.mktemp("none")).data.classes)
+    return classes
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory, street_classes: ClassTable) -> Path:
+    """A network of random weights for the streets."""
+    return write_checkpoint(tmp_path_factory.mktemp("trained") / "best.ckpt", street_classes)
+
+
+def run_plain(folder: Path, root: Path, *overrides: str) -> dict[str, Any]:
+    """Run a task of a trained network in this process, on the data in `root`; what results.json holds."""
+    run_task(compose_run([*PLAIN, f"data.root={root}", *overrides], folder))
+    results: dict[str, Any] = json.loads((folder / "results.json").read_text())
+    return results
 
 
 @pytest.fixture

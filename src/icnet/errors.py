@@ -23,3 +23,8 @@ class Interrupted(BaseException):
     def __init__(self, message: str, status: int) -> None:
         super().__init__(message)
         self.status = status
+
+
+def first_line(error: BaseException) -> str:
+    """Of what a library says at length; its name where it says nothing."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 from omegaconf import OmegaConf
-from tests.conftest import compose_run, write_checkpoint
+from tests.conftest import PLAIN, compose_run, run_plain
 from tests.report.shown import words_of
 
 from icnet.cli import run_task
@@ -28,20 +28,13 @@ from icnet.tasks.benchmark import given as at_hand
 from icnet.tasks.benchmark.frontier import find_best, mark_frontier
 from icnet.tasks.benchmark.given import choose_formats, choose_sizes, read_given
 from icnet.tasks.benchmark.speed import summarize_times
-from icnet.tasks.setup.build import build
 from icnet.weights.checkpoint import read_source
 
 pytestmark = pytest.mark.xdist_group("benchmark")  # what is made once is made in one process
 
-PLAIN = ("task=benchmark", "trainer.accelerator=cpu", "data.prepare=null", "data.num_workers=0", "task.repeats=2")
+BENCHMARK = ("task=benchmark", "task.repeats=2")
 QUICK = ("task.what=speed", "task.compiled=false", "task.memory=false")
 NUMBERS = {"median_ms", "p95_ms", "fps", "memory_bytes", "floor_ms"}
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    home = tmp_path_factory.mktemp("trained")
-    return write_checkpoint(home / "best.ckpt", build(compose_run([], home / "none").data.classes))
 
 
 @pytest.fixture(scope="module")
@@ -64,8 +57,7 @@ def no_formats(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def measure(folder: Path, root: Path, *overrides: str) -> dict[str, Any]:
     """Run task=benchmark in this process; what results.json holds."""
-    run_task(compose_run([*PLAIN, f"data.root={root}", *overrides], folder))
-    return json.loads((folder / "results.json").read_text())
+    return run_plain(folder, root, *BENCHMARK, *overrides)
 
 
 @pytest.mark.usefixtures("no_formats")
@@ -111,7 +103,12 @@ def test_engines_exits_sizes_and_batches_are_measured_each(
 def test_without_data_a_generated_street_of_the_checkpoints_size_is_read(
     tmp_path: Path, streets: Path, programs: dict[str, Path]
 ) -> None:
-    run_task(compose_run([*PLAIN[:2], "task.repeats=1", *QUICK, f"ckpt={programs['sub4']}"], tmp_path))
+    run_task(
+        compose_run(
+            ["task=benchmark", "trainer.accelerator=cpu", "task.repeats=1", *QUICK, f"ckpt={programs['sub4']}"],
+            tmp_path,
+        )
+    )
     results = json.loads((tmp_path / "results.json").read_text())
     assert results["protocol"]["frame"] == "a generated street"
     (row,) = results["metrics"]["rows"]
@@ -268,7 +265,7 @@ def test_the_processor_has_a_name() -> None:
 
 @pytest.mark.slow
 def test_the_command_line_takes_a_list_of_checkpoints(tmp_path: Path, streets: Path, programs: dict[str, Path]) -> None:
-    command = [sys.executable, "-m", "icnet", *PLAIN, f"data.root={streets}", *QUICK]
+    command = [sys.executable, "-m", "icnet", *PLAIN, *BENCHMARK, f"data.root={streets}", *QUICK]
     ckpt = f"ckpt=[{','.join(map(str, programs.values()))}]"
     subprocess.run([*command, ckpt, f"hydra.run.dir={tmp_path / 'run'}"], check=True, timeout=200)
     assert len(json.loads((tmp_path / "run" / "results.json").read_text())["metrics"]["rows"]) == 2

@@ -15,9 +15,8 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from tests.conftest import compose_run, write_checkpoint
+from tests.conftest import PLAIN, run_plain
 
-from icnet.cli import run_task
 from icnet.data.images import read_image, read_label, write_image
 from icnet.data.judged import match_predictions, read_instances
 from icnet.data.labels import ClassTable
@@ -27,33 +26,13 @@ from icnet.errors import ConfigError, DataError, WeightsError
 from icnet.metrics.confusion import ConfusionMatrix, summarize
 from icnet.predict import Predictor
 from icnet.tasks.evaluate.evaluate import choose_frames
-from icnet.tasks.setup.build import build
 from icnet.weights.checkpoint import read_source
 from icnet.weights.download import sha256
 
-PLAIN = (
-    "data.prepare=null",
-    "data.num_workers=0",
-    "trainer.accelerator=cpu",
-    "trainer.precision=32-true",
-)
-
 
 def evaluate(folder: Path, root: Path, *overrides: str) -> dict[str, Any]:
-    """Run task=evaluate in this process; what results.json holds."""
-    run_task(compose_run(["task=evaluate", *PLAIN, f"data.root={root}", *overrides], folder))
-    return json.loads((folder / "results.json").read_text())
-
-
-@pytest.fixture(scope="module")
-def classes(tmp_path_factory: pytest.TempPathFactory) -> ClassTable:
-    """Those of the streets."""
-    return build(compose_run([], tmp_path_factory.mktemp("none")).data.classes)
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory, classes: ClassTable) -> Path:
-    return write_checkpoint(tmp_path_factory.mktemp("trained") / "best.ckpt", classes)
+    """What results.json of task=evaluate holds."""
+    return run_plain(folder, root, "task=evaluate", *overrides)
 
 
 @pytest.fixture(scope="module")
@@ -81,19 +60,19 @@ def count(predictor: Predictor, samples: list[Sample], classes: ClassTable) -> d
 
 
 def test_the_scores_are_those_of_one_confusion_matrix_over_all_frames(
-    results: dict[str, Any], streets: Path, checkpoint: Path, classes: ClassTable
+    results: dict[str, Any], streets: Path, checkpoint: Path, street_classes: ClassTable
 ) -> None:
-    expected = count(Predictor.from_checkpoint(checkpoint), samples_of(streets), classes)
+    expected = count(Predictor.from_checkpoint(checkpoint), samples_of(streets), street_classes)
     assert {key: results["metrics"][key] for key in expected} == expected
 
 
 def test_every_exit_is_scored_as_by_itself(
-    results: dict[str, Any], streets: Path, checkpoint: Path, classes: ClassTable
+    results: dict[str, Any], streets: Path, checkpoint: Path, street_classes: ClassTable
 ) -> None:
     exits = results["metrics"]["exits"]
     assert list(exits) == ["sub4", "sub24", "sub124"]
     early = Predictor(load_engine(checkpoint).at("sub4"))
-    assert exits["sub4"]["miou"] == count(early, samples_of(streets), classes)["miou"]
+    assert exits["sub4"]["miou"] == count(early, samples_of(streets), street_classes)["miou"]
     assert exits["sub124"]["miou"] == results["metrics"]["miou"]
     assert exits["sub4"]["macs"] < exits["sub24"]["macs"] < exits["sub124"]["macs"]
     assert all(scores["image_ms"] > 0 for scores in exits.values())
@@ -122,10 +101,12 @@ def test_the_protocol_says_what_was_measured(results: dict[str, Any], checkpoint
     assert results["task"] == "evaluate"
 
 
-def test_categories_boundaries_sizes_and_distances_are_there(results: dict[str, Any], classes: ClassTable) -> None:
+def test_categories_boundaries_sizes_and_distances_are_there(
+    results: dict[str, Any], street_classes: ClassTable
+) -> None:
     metrics = results["metrics"]
-    assert set(metrics["category_iou"]) == set(classes.categories or ())
-    assert set(metrics["boundary"]["iou_of"]) == set(classes.names)
+    assert set(metrics["category_iou"]) == set(street_classes.categories or ())
+    assert set(metrics["boundary"]["iou_of"]) == set(street_classes.names)
     assert len(metrics["miou_by_size"]) == 4
     assert len(metrics["miou_by_distance"]) == 6
 
@@ -145,10 +126,10 @@ def test_scales_flip_size_and_exit_reach_the_network(tmp_path: Path, streets: Pa
 
 
 def test_label_maps_of_any_program_score_as_the_network_that_made_them(
-    tmp_path: Path, streets: Path, checkpoint: Path, classes: ClassTable, results: dict[str, Any]
+    tmp_path: Path, streets: Path, checkpoint: Path, street_classes: ClassTable, results: dict[str, Any]
 ) -> None:
     predictor = Predictor.from_checkpoint(checkpoint)
-    ids = np.array(classes.ids, np.uint8)
+    ids = np.array(street_classes.ids, np.uint8)
     for sample in samples_of(streets):  # as the benchmark takes them: label ids under the image's own name
         folder = tmp_path / "theirs" / sample.image.parent.name
         folder.mkdir(parents=True, exist_ok=True)
@@ -250,10 +231,10 @@ def test_instances_are_read_from_beside_the_label(tmp_path: Path) -> None:
 
 
 def test_scenes_with_instances_get_an_instance_weighted_score(
-    tmp_path: Path, streets: Path, checkpoint: Path, classes: ClassTable
+    tmp_path: Path, streets: Path, checkpoint: Path, street_classes: ClassTable
 ) -> None:
     root = Path(shutil.copytree(streets, tmp_path / "streets"))
-    car = classes.ids[list(classes.names).index("car")]
+    car = street_classes.ids[list(street_classes.names).index("car")]
     for _, label in CityscapesLayout(root).samples("val"):
         ids = cv2.imread(str(label), cv2.IMREAD_UNCHANGED).astype(np.uint16)
         ids[ids == car] = 1000 * car
@@ -264,8 +245,8 @@ def test_scenes_with_instances_get_an_instance_weighted_score(
     assert "category_iiou" in metrics
 
 
-def test_a_checkpoint_keeps_what_evaluation_needs_of_its_classes(checkpoint: Path, classes: ClassTable) -> None:
-    assert ClassTable(**read_source(checkpoint).classes) == classes
+def test_a_checkpoint_keeps_what_evaluation_needs_of_its_classes(checkpoint: Path, street_classes: ClassTable) -> None:
+    assert ClassTable(**read_source(checkpoint).classes) == street_classes
 
 
 @pytest.mark.slow

@@ -6,12 +6,12 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from tests.conftest import compose_run, write_checkpoint
+from tests.conftest import compose_run
+from tests.conftest import run_plain as run
 from tests.deploy.test_graph import SIZES, make_frames, make_net
 
 from icnet.cli import run_task
@@ -25,29 +25,10 @@ from icnet.model.icnet import ICNet
 from icnet.model.preprocess import Normalize
 from icnet.predict import Predictor
 from icnet.tasks.export.certificate import Certificate
-from icnet.tasks.setup.build import build
 from icnet.weights.checkpoint import read_source
 
 pytest.importorskip("onnxruntime", reason='needs the extra: pip install -e ".[export]"')
 pytestmark = pytest.mark.xdist_group("export")  # what is made once is made in one process
-
-PLAIN = ("data.prepare=null", "data.num_workers=0", "trainer.accelerator=cpu", "trainer.precision=32-true")
-
-
-def run(folder: Path, root: Path, *overrides: str) -> dict[str, Any]:
-    """Run a task in this process; what results.json holds."""
-    run_task(compose_run([*PLAIN, f"data.root={root}", *overrides], folder))
-    return json.loads((folder / "results.json").read_text())
-
-
-@pytest.fixture(scope="module")
-def classes(tmp_path_factory: pytest.TempPathFactory) -> ClassTable:
-    return build(compose_run([], tmp_path_factory.mktemp("none")).data.classes)
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory, classes: ClassTable) -> Path:
-    return write_checkpoint(tmp_path_factory.mktemp("trained") / "best.ckpt", classes)
 
 
 @pytest.fixture(scope="module")
@@ -58,17 +39,19 @@ def exported(tmp_path_factory: pytest.TempPathFactory, streets: Path, checkpoint
     return folder
 
 
-def test_the_folder_holds_a_file_that_proves_itself(exported: Path, classes: ClassTable, checkpoint: Path) -> None:
+def test_the_folder_holds_a_file_that_proves_itself(
+    exported: Path, street_classes: ClassTable, checkpoint: Path
+) -> None:
     results = json.loads((exported / "results.json").read_text())
     metrics, facts = results["metrics"], json.loads((exported / "model.json").read_text())
     assert metrics["agreement"] >= 0.9999
     assert metrics["largest_gap"] < 1e-4
     assert metrics["drop"] == pytest.approx(metrics["checkpoint_miou"] - metrics["miou"], abs=1e-12)
     assert metrics["drop_interval"][0] <= metrics["drop"] <= metrics["drop_interval"][1]
-    assert list(metrics["iou"]) == list(metrics["checkpoint_iou"]) == list(classes.names)
+    assert list(metrics["iou"]) == list(metrics["checkpoint_iou"]) == list(street_classes.names)
     assert min(metrics["median_ms"], metrics["checkpoint_median_ms"]) > 0
     assert facts["size"] == [64, 128]  # of the data that the checkpoint was trained on
-    assert facts["classes"]["names"] == list(classes.names)
+    assert facts["classes"]["names"] == list(street_classes.names)
     assert facts["checkpoint"]["sha256"] == results["protocol"]["checkpoint_sha256"]
     assert facts["certificate"]["metrics"] == metrics
     assert facts["certificate"]["protocol"]["images"] == 3

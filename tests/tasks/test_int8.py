@@ -9,37 +9,22 @@ import subprocess
 import sys
 import venv
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from tests.conftest import compose_run, write_checkpoint
+from tests.conftest import PLAIN, write_checkpoint
+from tests.conftest import run_plain as run
 from tests.kill_and_resume import ROOT
 
-from icnet.cli import run_task
 from icnet.data.labels import ClassTable
 from icnet.engines.exported import open_exported
 from icnet.errors import ConfigError, DataError
-from icnet.tasks.setup.build import build
 
 pytest.importorskip("nncf", reason='needs the extra: pip install -e ".[export]"')
 pytestmark = pytest.mark.xdist_group("int8")  # what is made once is made in one process
 
-PLAIN = ("data.prepare=null", "data.num_workers=0", "trainer.accelerator=cpu", "trainer.precision=32-true")
 INT8 = ("task=export", "task.precision=int8", "task.size=[64,128]", "task.calibration=4")
-
-
-def run(folder: Path, root: Path, *overrides: str) -> dict[str, Any]:
-    """Run a task in this process; what results.json holds."""
-    run_task(compose_run([*PLAIN, f"data.root={root}", *overrides], folder))
-    return json.loads((folder / "results.json").read_text())
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    classes: ClassTable = build(compose_run([], tmp_path_factory.mktemp("none")).data.classes)
-    return write_checkpoint(tmp_path_factory.mktemp("trained") / "best.ckpt", classes)
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as state  # private: its
 
 from icnet.engines.exported import Opened, Run
 from icnet.engines.facts import KEY, read_facts
-from icnet.errors import WeightsError
+from icnet.errors import WeightsError, first_line
 
 _REFUSED = (
     state.Fail, state.InvalidArgument, state.InvalidGraph, state.InvalidProtobuf, state.NoSuchFile, state.NotImplemented,
@@ -25,7 +25,7 @@ def open_file(path: Path, autocast: torch.dtype | None) -> Opened:
     try:
         session = open_session(str(path))
     except _REFUSED as error:
-        raise WeightsError(f"{path} cannot be run by ONNX Runtime ({_first_line(error)}): export it again") from error
+        raise WeightsError(f"{path} cannot be run by ONNX Runtime ({first_line(error)}): export it again") from error
     facts = read_facts(session.get_modelmeta().custom_metadata_map.get(KEY), path)
     name = session.get_providers()[0].removesuffix("ExecutionProvider")
     return Opened(facts, reader(session), f"ONNX Runtime {onnxruntime.__version__} ({name})", facts.precision)
@@ -49,7 +49,3 @@ def reader(session: onnxruntime.InferenceSession) -> Run:
         return result
 
     return run
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0]

@@ -18,6 +18,7 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from icnet.data.images import Pixels
 from icnet.data.labels import IGNORE, ClassTable
+from icnet.errors import first_line
 from icnet.tracking.dashboard import STEP, build_confusion_chart
 from icnet.tracking.tracker import RunResult
 from icnet.tracking.wandb_file import recover_logged
@@ -213,10 +214,6 @@ def end_service() -> None:
 
     with suppress(SystemExit, *wandb_errors()):
         wandb.teardown(1)
-
-
-def first_line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]
 
 
 def wandb_errors() -> tuple[type[Exception], ...]:

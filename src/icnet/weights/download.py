@@ -16,6 +16,7 @@ _CHECKSUM = re.compile(r"-([0-9a-f]{8,64})\.")  # torchvision's convention: resn
 
 
 def is_url(source: str) -> bool:
+    """Whether it is fetched; all else is a path."""
     return urlparse(source).scheme in ("http", "https")
 
 
