@@ -35,8 +35,10 @@ def send(number: int) -> None:
     [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGUSR1, 143), (signal.SIGHUP, 143)],
 )
 def test_a_signal_raises_what_no_library_swallows_and_leaves_the_handlers_as_they_were(
-    number: signal.Signals, status: int
+    number: signal.Signals, status: int, request: pytest.FixtureRequest
 ) -> None:
+    before = signal.signal(number, signal.SIG_DFL)  # the tests may run under nohup, which has SIGHUP ignored
+    request.addfinalizer(lambda: signal.signal(number, before))
     earlier = signal.getsignal(number)
     said = f"stopped by {number.name}"
     with pytest.raises(Interrupted, match=said) as stopped, interruptible(), suppress(Exception):
