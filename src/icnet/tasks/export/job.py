@@ -17,7 +17,7 @@ from icnet.engines.load import load_engine
 from icnet.engines.views import Scheme
 from icnet.errors import ConfigError
 from icnet.report.results import describe_machine
-from icnet.tasks.evaluate.evaluate import check_classes, describe_frames
+from icnet.tasks.evaluate.evaluate import check_classes, describe_frames, given_setting
 from icnet.tasks.setup.build import build
 from icnet.tasks.setup.trained import Trained, check_checkpoint, describe_trained
 from icnet.training.datamodule import SegmentationDataModule
@@ -49,12 +49,23 @@ def read_job(cfg: DictConfig) -> Job:
         raise ConfigError(f"ckpt={checkpoint} is exported already: give the checkpoint that it was made of")
     source = read_source(checkpoint)
     order = read_order(cfg.task, source)
+    check_used(cfg.task)
     runtime = find_runtime(cfg.task.runtime) if order.format == "web" else None
     trained = Trained(checkpoint, load_engine(checkpoint).at(order.exit), Scheme())
     data = read_data(cfg, trained, order)
     frames, protocol = read_frames(cfg, trained, data)
     material = None if data is None or order.precision != "int8" else read_material(cfg.task, data, frames)
     return Job(source, order, trained, frames, material, runtime, protocol)
+
+
+def check_used(task: DictConfig) -> None:
+    """Refuse what the command line says without effect on this file."""
+    idle = {"runtime": task.format != "web", "calibration": task.precision != "int8", "max_drop": not task.certify}
+    if unused := [f"task.{key}" for key, is_idle in idle.items() if is_idle and given_setting(f"task.{key}")]:
+        raise ConfigError(
+            f"{', '.join(unused)}: without effect with task.format={task.format} task.precision={task.precision} "
+            f"task.certify={task.certify}; leave out"
+        )
 
 
 def read_order(task: DictConfig, source: Source) -> Order:
