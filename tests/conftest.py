@@ -17,8 +17,8 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, open_dict
 
 from icnet.cli import run_task
-from icnet.config import conf_folder
 from icnet.data.labels import ClassTable
+from icnet.files import conf_folder
 from icnet.model.icnet import ICNet
 from icnet.model.preprocess import Normalize
 from icnet.model.trunks.resnet import resnet18

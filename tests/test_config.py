@@ -8,8 +8,9 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
-from icnet.config import check_config, conf_folder, make_fresh
+from icnet.config import check_config, make_fresh
 from icnet.errors import ConfigError, ICNetError
+from icnet.files import conf_folder
 
 # The recipe of each data set
 DATA = {

@@ -14,9 +14,10 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException, OverrideParseException
 from omegaconf import OmegaConf
 
-from icnet.config import NEEDED, conf_folder
+from icnet.config import NEEDED
 from icnet.data.address import hide_login
 from icnet.errors import ConfigError
+from icnet.files import conf_folder
 from icnet.targets import say_error
 
 # Settings that are paths: Hydra's grammar would stop at brackets, spaces and letters beyond ASCII, or read 2024 as a number

@@ -13,7 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from icnet.errors import ConfigError, ICNetError
-from icnet.files import make_folder
+from icnet.files import conf_folder, make_folder
 from icnet.processes import is_follower
 from icnet.targets import check_value, say_error, say_unknown
 
@@ -198,9 +198,3 @@ def _check_given(root: Mapping[str, Any], given: Sequence[str]) -> Iterator[str]
         yield f"trainer.check_val_every_n_epoch: without effect while trainer.val_check_interval={every}; set that to null"
     if {"task.weights", "model.backbone.weights"} <= set(given):
         yield "task.weights brings the backbone, too: leave model.backbone.weights out"
-
-
-def conf_folder() -> Path:
-    """conf/ of the wheel, or of the checkout."""
-    packaged = Path(__file__).parent / "conf"
-    return packaged if packaged.is_dir() else Path(__file__).parents[2] / "conf"

@@ -10,7 +10,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, open_dict
 
-from icnet.config import conf_folder
+from icnet.files import conf_folder
 from icnet.sweep.ledger import Job, Ledger, State
 
 GRID = [("name=a", f"loss.sub4={a}", f"loss.sub24={b}") for a in (0.08, 0.16, 0.4) for b in (0.2, 0.4)]

@@ -14,8 +14,9 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf, open_dict
 from tests.sweep.made import sweep_config
 
-from icnet.config import check_config, conf_folder
+from icnet.config import check_config
 from icnet.errors import ConfigError
+from icnet.files import conf_folder
 from icnet.sweep.check import SweepGuard, check_jobs, expand
 from icnet.sweep.command import sweep_name
 

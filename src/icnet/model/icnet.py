@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from torch import Tensor, nn
@@ -113,6 +115,18 @@ class ICNet(nn.Module):
             (first, second, third),
             plain["pooled_channels"],
         )
+
+    @classmethod
+    def from_pretrained(cls, place: str | Path, revision: str | None = None) -> ICNet:
+        """The network of a folder in the hub's layout, or of a repository "OWNER/NAME" of the hub, in eval mode, on the CPU.
+
+        revision: a branch, tag or commit of the repository. WeightsError where it cannot be had or is broken.
+        """
+        above = importlib.import_module(
+            "icnet.weights.checkpoint"
+        )  # by its name: what reads files stands on the network
+        net: ICNet = above.load_pretrained(place, revision)
+        return net
 
     def forward(self, images: Tensor) -> Tensor:
         """(N, 3, H, W) normalised images, at least 32x32 -> (N, classes, H, W) logits of the last stage."""

@@ -47,7 +47,4 @@ class Normalize(nn.Module):
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers, as stored in a checkpoint."""
-        return {
-            "mean": [round(v, 6) for v in (self.mean / 255).tolist()],
-            "std": [round(v, 6) for v in (self.std / 255).tolist()],
-        }
+        return {name: [float(f"{v:.7g}") for v in (getattr(self, name) / 255).tolist()] for name in ("mean", "std")}

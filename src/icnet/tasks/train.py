@@ -27,7 +27,7 @@ from icnet.tasks.evaluate.scores import summarize_evaluation
 from icnet.tasks.setup.build import build, run_folder
 from icnet.tasks.setup.device import choose_autocast
 from icnet.tasks.setup.loggers import finish_tracking
-from icnet.tasks.setup.network import Network, build_network
+from icnet.tasks.setup.network import Network, build_network, wants_list
 from icnet.tasks.setup.trainer import build_trainer, fit, start
 from icnet.training.datamodule import SegmentationDataModule
 from icnet.training.evaluation import judge
@@ -39,6 +39,8 @@ log = logging.getLogger(__name__)
 
 def train(cfg: DictConfig) -> None:
     """Fit, score the best checkpoint, write what a run leaves in its folder."""
+    if wants_list(cfg):
+        return
     begin = time.monotonic()
     start(cfg.seed)
     folder = run_folder()

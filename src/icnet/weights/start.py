@@ -12,7 +12,7 @@ from icnet.errors import WeightsError
 from icnet.model.icnet import ICNet
 from icnet.model.trunk import Trunk, read_spec
 from icnet.weights.checkpoint import Source, is_ours, to_source
-from icnet.weights.download import fetch, is_url, verify_checksum
+from icnet.weights.download import is_url, locate
 from icnet.weights.read import read_content, tensors_of, unwrap
 
 _CLASSIFIERS = ("classifier.", "guide4.", "guide24.")
@@ -39,12 +39,8 @@ class Weights(NamedTuple):
 
 
 def read_weights(source: str | Path) -> Weights:
-    """The weights at a path or URL. A name with the start of its SHA-256 (resnet50-0676ba61.pth) is verified."""
-    if is_url(str(source)):
-        path = fetch(str(source))
-    else:
-        path = Path(source).expanduser()
-        verify_checksum(path)
+    """The weights at a path or URL, or of the hub. A checksum in a name (resnet50-0676ba61.pth) is verified."""
+    path = locate(source)
     try:
         content = read_content(path)
     except WeightsError:

@@ -18,12 +18,13 @@ from icnet.model.trunk import Trunk, TrunkSpec
 from icnet.tasks.setup.build import build
 from icnet.training.datamodule import SegmentationDataModule
 from icnet.weights.checkpoint import Source, read_source
+from icnet.weights.published import find_published, list_published
 from icnet.weights.start import Loaded, Weights, load_trunk, load_weights, read_weights
 
 log = logging.getLogger(__name__)
 
 ARCHITECTURES = ("config", "file")
-_IMAGENET = "imagenet"
+_IMAGENET, _LIST = "imagenet", "list"
 
 
 class Network(NamedTuple):
@@ -118,16 +119,17 @@ def start_trunk(cfg: DictConfig, net: nn.Module, trunk: Trunk) -> Loaded:
     return loaded
 
 
+def wants_list(cfg: DictConfig) -> bool:
+    """Whether model.backbone.weights=list asks for nothing but what weights there are, which are printed."""
+    if cfg.model.backbone.weights != _LIST:
+        return False
+    print(list_published(build_trunk(cfg)))
+    return True
+
+
 def choose_trunk_weights(wanted: str, spec: TrunkSpec) -> str:
     """model.backbone.weights= as a path or URL."""
-    if wanted != _IMAGENET:
-        return wanted
-    if spec.imagenet is None:
-        raise WeightsError(
-            "model.backbone.weights=imagenet: there are no published weights for this trunk; choose one of full width, such "
-            "as backbone=resnet50_imagenet"
-        )
-    return spec.imagenet
+    return find_published(spec).url if wanted == _IMAGENET else wanted
 
 
 def _say(loaded: Loaded) -> str:
