@@ -35,7 +35,7 @@ def read_rows() -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def make_blobs(heads: bool = False) -> Blobs:
+def make_blobs() -> Blobs:
     """As the authors' training leaves them: a convolution without bias, then their BN of four blobs (1, C, 1, 1)."""
     made = torch.Generator().manual_seed(0)
     blobs: Blobs = {}
@@ -50,8 +50,6 @@ def make_blobs(heads: bool = False) -> Blobs:
             spread = 100.0 if into == 3 else 1.0  # what comes is in 0..255
             scale, shift, mean, variance = torch.rand(4, 1, out, 1, 1, generator=made) + 0.5
             blobs[f"{name}/bn"] = [scale / 2, shift - 1, (mean - 1) * spread, variance * spread**2]
-    for name, into in HEADS.items() if heads else ():
-        blobs[name] = [torch.randn(19, into, 1, 1, generator=made), torch.randn(19, generator=made)]
     return blobs
 
 
@@ -193,21 +191,26 @@ def test_both_forms_of_the_format_are_the_same_network(blobs: Blobs, file: Path,
     assert all(torch.equal(new[name], old[name]) for name in new)
 
 
-def test_a_file_without_the_classifiers_of_the_guidance_has_one_exit(engine: Engine, tmp_path: Path) -> None:
+def test_a_file_without_the_classifiers_of_the_guidance_has_one_exit(
+    file: Path, engine: Engine, tmp_path: Path
+) -> None:
     assert engine.exits == ("sub124",)
     with pytest.raises(ConfigError, match=r"task\.exit is 'sub4': choose one of sub124"):
         engine.at("sub4")
-    whole = make_blobs(heads=True)
-    (tmp_path / "whole.caffemodel").write_bytes(write_layers(list(whole.items())))
-    source = read_source(tmp_path / "whole.caffemodel")
+    heads = {name: [torch.randn(19, into, 1, 1), torch.randn(19)] for name, into in HEADS.items()}
+    path = tmp_path / "trained.caffemodel"
+    path.write_bytes(
+        file.read_bytes() + write_layers(list(heads.items()))
+    )  # messages are joined by laying them end to end
+    source = read_source(path)
     assert source.exits == ("sub4", "sub24", "sub124")
-    assert torch.equal(source.state["guide4.weight"], whole["conv6_sub4"][0])
-    assert torch.equal(source.state["guide24.bias"], whole["conv6_sub2"][1])
+    assert torch.equal(source.state["guide4.weight"], heads["conv6_sub4"][0])
+    assert torch.equal(source.state["guide24.bias"], heads["conv6_sub2"][1])
 
 
-def test_what_the_network_does_without_is_named(blobs: Blobs, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_the_network_does_without_is_named(file: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = tmp_path / "more.caffemodel"
-    path.write_bytes(write_layers([*blobs.items(), ("conv5_3_pool1_conv", [torch.zeros(256, 1024, 1, 1)])]))
+    path.write_bytes(file.read_bytes() + write_layers([("conv5_3_pool1_conv", [torch.zeros(256, 1024, 1, 1)])]))
     with caplog.at_level(logging.WARNING):
         read_source(path)
     assert "more.caffemodel has layers that the network does without: conv5_3_pool1_conv" in caplog.text
@@ -215,7 +218,13 @@ def test_what_the_network_does_without_is_named(blobs: Blobs, tmp_path: Path, ca
 
 def spoiled(blobs: Blobs) -> Iterator[tuple[str, bytes, str]]:
     """Name, content and what is said of it."""
-    whole = write_layers(list(blobs.items()))
+    parts = {name: write_layers([(name, each)]) for name, each in blobs.items()}
+
+    def changed(**layers: list[Tensor]) -> bytes:
+        anew = {name: write_layers([(name, each)]) for name, each in layers.items()}
+        return b"".join((parts | anew).values())
+
+    whole = changed()
     for share in (0.1, 0.5, 0.999):
         yield (
             f"torn at {share}",
@@ -223,25 +232,20 @@ def spoiled(blobs: Blobs) -> Iterator[tuple[str, bytes, str]]:
             r"was cut off \(\d+ bytes are announced, \d+ are there",
         )
     yield "empty", b"", r"is no .caffemodel, or was cut off \(no layer has blobs\)"
-    yield "text", b"name: 'ICNet'\nlayer { name: 'data' }\n", "is no .caffemodel"
-    without = {name: parts for name, parts in blobs.items() if name not in ("conv_sub4", "conv4_6_3x3/bn")}
-    yield (
-        "too little",
-        write_layers(list(without.items())),
-        r"\(2 faults\): conv_sub4 is missing; conv4_6_3x3/bn is missing\. Give",
-    )
-    more = [*blobs.items(), ("conv6_cls", blobs["conv6_cls"])]
-    yield "twice", write_layers(more), "conv6_cls comes twice"
-    other = blobs | {"conv6_cls": [torch.zeros(150, 128, 1, 1), torch.zeros(150)]}
+    yield "text", b"name: 'ICNet'\nlayer { name: 'data' }\n", "is no .caffemodel, or was cut off"
+    some = b"".join(part for name, part in parts.items() if name not in ("conv_sub4", "conv4_6_3x3/bn"))
+    yield "too little", some, r"\(2 faults\): conv_sub4 is missing; conv4_6_3x3/bn is missing\. Give"
+    yield "twice", whole + parts["conv6_cls"], "conv6_cls comes twice"
+    other = [torch.zeros(150, 128, 1, 1), torch.zeros(150)]
     yield (
         "other classes",
-        write_layers(list(other.items())),
-        r"conv6_cls has a blob of \[150, 128, 1, 1\], not \[19",
+        changed(conv6_cls=other),
+        r"conv6_cls has a blob of \[150, 128, 1, 1\], not \[19, 128, 1, 1\]",
     )
-    three = blobs | {"conv1_sub1/bn": blobs["conv1_sub1/bn"][:3]}
-    yield "three blobs", write_layers(list(three.items())), "conv1_sub1/bn has 3 blobs, not 4"
-    merged = {name: [*parts, torch.zeros(len(parts[0]))] for name, parts in blobs.items() if not name.endswith("/bn")}
-    yield "merged", write_layers(list(merged.items())), "merged into its convolutions: give .* ends in bnnomerge"
+    three = {"conv1_sub1/bn": blobs["conv1_sub1/bn"][:3]}
+    yield "three blobs", changed(**three), "conv1_sub1/bn has 3 blobs, not 4"
+    merged = [("conv1_1_3x3_s2", [blobs["conv1_1_3x3_s2"][0], torch.zeros(32)])]
+    yield "merged", write_layers(merged), "merged into its convolutions: give .* ends in bnnomerge"
     yield "another network", write_layers([("fc6", [torch.zeros(4, 4)])]), r"is not the authors' ICNet \(\d+ faults\)"
 
 

@@ -9,6 +9,7 @@ import re
 import textwrap
 from collections.abc import Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from torch import Tensor
@@ -17,7 +18,7 @@ from icnet.errors import WeightsError
 
 SCHEME = "hub:"
 WEIGHTS, DESCRIPTION = "model.safetensors", "config.json"
-NEEDS = 'pip install -e ".[hub]"'
+_NEEDS = 'pip install -e ".[hub]"'
 _REPOSITORY = re.compile(r"([\w.-]+/[\w.-]+)(?:@(.+))?")
 
 
@@ -30,12 +31,12 @@ def fetch_repository(name: str, revision: str | None = None) -> Path:
         raise WeightsError(
             f"{name} is neither a folder nor a repository of the hub: give OWNER/NAME, or OWNER/NAME@REVISION"
         )
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")  # else it tells which packages are here
     try:
         import huggingface_hub
         from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined]  # httpx's, of whichever version it has
     except ModuleNotFoundError as error:
-        raise WeightsError(f"{SCHEME}{name} needs {error.name}, which is not installed: {NEEDS}") from error
+        raise WeightsError(f"{SCHEME}{name} needs {error.name}, which is not installed: {_NEEDS}") from error
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # it warns at each try of a network that is not there
     repository, revision = parts[1], revision or parts[2]
     try:
@@ -52,24 +53,19 @@ def fetch_repository(name: str, revision: str | None = None) -> Path:
 
 def write_model(folder: Path, about: Mapping[str, Any], state: Mapping[str, Tensor]) -> Path:
     """Write both files. about: what a checkpoint of icnet says of itself."""
-    from safetensors.torch import save_file
-
     path = folder / WEIGHTS
-    save_file({name: tensor.contiguous() for name, tensor in state.items()}, path, {"format": "pt"})
+    whole = {name: tensor.contiguous() for name, tensor in state.items()}
+    _load_library(path).torch.save_file(whole, path, {"format": "pt"})
     path.with_name(DESCRIPTION).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
     return path
 
 
 def read_model(path: Path) -> dict[str, Any]:
     """A file of safetensors as torch.load gives a checkpoint: of icnet where the description beside it says so."""
+    library = _load_library(path)
     try:
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
-    except ModuleNotFoundError as error:
-        raise WeightsError(f"{path} needs safetensors, which is not installed: {NEEDS}") from error
-    try:
-        state: dict[str, Any] = load_file(path)
-    except (SafetensorError, OSError, ValueError) as error:
+        state: dict[str, Any] = library.torch.load_file(path)
+    except (library.SafetensorError, OSError, ValueError) as error:
         raise WeightsError(f"{path} is no file of safetensors, or was cut off ({error}): copy it again") from error
     description = path.with_name(DESCRIPTION)
     if not description.is_file():
@@ -79,3 +75,11 @@ def read_model(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise WeightsError(f"{description} cannot be read ({error}): copy it again") from error
     return {"icnet": about, "state_dict": {f"net.{name}": tensor for name, tensor in state.items()}}
+
+
+def _load_library(path: Path) -> ModuleType:
+    try:
+        import safetensors.torch
+    except ModuleNotFoundError as error:
+        raise WeightsError(f"{path} needs safetensors, which is not installed: {_NEEDS}") from error
+    return safetensors
