@@ -31,8 +31,6 @@ from icnet.errors import ConfigError
 from icnet.predict import Predictor
 from icnet.streets.scene import draw_street
 
-pytestmark = pytest.mark.xdist_group("web")  # what is made once is made in one process
-
 CLASSES = ClassTable(["road", "car", "tree", "sky"], [[128, 64, 128], [0, 0, 142], [107, 142, 35], [70, 130, 180]])
 FILES = ("ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm")
 TEXT = "document.getElementById('{}').textContent".format

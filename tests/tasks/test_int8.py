@@ -22,7 +22,6 @@ from icnet.engines.exported import open_exported
 from icnet.errors import ConfigError, DataError
 
 pytest.importorskip("nncf", reason='needs the extra: pip install -e ".[export]"')
-pytestmark = pytest.mark.xdist_group("int8")  # what is made once is made in one process
 
 INT8 = ("task=export", "task.precision=int8", "task.size=[64,128]", "task.calibration=4")
 
