@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import chain
 from typing import Any, ClassVar, NamedTuple
 
 import torch.nn.functional as F
@@ -59,7 +60,7 @@ class EfficientNetLiteSpec:
 
     def __post_init__(self) -> None:
         if len(self.stages) != len(_LITE0) or not all(self.stages):
-            raise ValueError(f"an EfficientNet-Lite has {len(_LITE0)} stages of at least one block")
+            raise ValueError("an EfficientNet-Lite has seven stages of at least one block")
         for fault in self._faults():
             raise ValueError(fault)
 
@@ -70,7 +71,7 @@ class EfficientNetLiteSpec:
             for number, block in enumerate(blocks):
                 place = f"block {number + 1} of stage {stage}"
                 if min(before, block.inner, block.out) < 1:
-                    yield f"a convolution of {place} has no channel left: at least 1 each"
+                    yield f"{place} has no channel left: at least 1 each"
                 if block.kernel % 2 == 0:
                     yield f"{place} has a kernel of {block.kernel}: an odd number"
                 if not block.expand and block.inner != before:
@@ -138,7 +139,7 @@ class SameConvBN(ConvBN):
             after = self.conv.kernel_size[0] // 2
             top, left = (after - 1 + length % 2 for length in size_of(x))
             x = F.pad(x, (left, after, top, after))
-        return super().forward(x)
+        return super().forward(x)  # type: ignore[no-untyped-call]
 
 
 class SameConvBNReLU6(SameConvBN):
@@ -197,20 +198,22 @@ class EfficientNetLite(Trunk):
         return self.stages[_SHARED:](x)
 
     def spec(self) -> EfficientNetLiteSpec:
-        stages = tuple(tuple(block.describe() for block in stage) for stage in self.stages)
+        stages = tuple(tuple(block.describe() for block in stage) for stage in self._blocks())
         return EfficientNetLiteSpec(self.stem.conv.out_channels, stages)
 
     def init_weights(self) -> None:
         """TensorFlow's: each channel of a depthwise convolution is one of its own."""
-        for module in self.modules():
-            if isinstance(module, InvertedResidual):
-                weight = module.depthwise.conv.weight
-                nn.init.normal_(weight, std=(2 / weight[0].numel()) ** 0.5)
+        for block in chain(*self._blocks()):
+            weight = block.depthwise.conv.weight
+            nn.init.normal_(weight, std=(2 / weight[0].numel()) ** 0.5)
 
     def translate(self, names: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Understood are those of efficientnet_lite_pytorch: _conv_stem; _blocks.N._expand_conv, _bn0; _conv_head."""
-        places = [f"stages.{i}.{j}" for i, stage in enumerate(self.stages) for j in range(len(stage))]
+        places = [f"stages.{i}.{j}" for i, stage in enumerate(self._blocks()) for j in range(len(stage))]
         return {_translate(name, places): value for name, value in names.items()}
+
+    def _blocks(self) -> list[list[InvertedResidual]]:
+        return [[b for b in stage.children() if isinstance(b, InvertedResidual)] for stage in self.stages]
 
 
 _ENDS = {"_conv_stem": "stem.conv", "_bn0": "stem.bn", "_conv_head": "head.conv", "_bn1": "head.bn", "_fc": "fc"}
