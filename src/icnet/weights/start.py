@@ -125,5 +125,6 @@ def _check_fit(
         more = f" and {len(faults) - _MOST_NAMED} more" if len(faults) > _MOST_NAMED else ""
         raise WeightsError(
             f"{path} does not fit the network ({len(faults)} names): {'; '.join(faults[:_MOST_NAMED])}{more}. "
-            f"Choose the backbone that it was made with (torchvision's files need backbone=resnet50_imagenet){otherwise}"
+            "Choose the backbone that it was made with (torchvision's files need backbone=resnet50_imagenet; "
+            f"model.backbone.weights=list shows all){otherwise}"
         )

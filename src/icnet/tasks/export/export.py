@@ -60,7 +60,7 @@ def export(cfg: DictConfig) -> None:
             metrics, protocol = write_repository(cfg, draft)
             name_files(draft, folder, "model")
         write_results(folder, "export", cfg.name, metrics, protocol, time.monotonic() - begin)
-        log.info("%s is ready for the hub, with its card: %s", folder, folder / "README.md")
+        log.info("For the hub, in %s: README.md, its picture, config.json and %s", folder, protocol["file"])
         return
     job = read_job(cfg)
     with make_drafts(folder) as (draft, aside):
