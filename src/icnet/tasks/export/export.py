@@ -56,11 +56,7 @@ def export(cfg: DictConfig) -> None:
     start(cfg.seed)
     folder = run_folder()
     if cfg.task.format == HUB:
-        with make_drafts(folder) as (draft, _):
-            metrics, protocol = write_repository(cfg, draft)
-            name_files(draft, folder, "model")
-        write_results(folder, "export", cfg.name, metrics, protocol, time.monotonic() - begin)
-        log.info("For the hub, in %s: README.md, its picture, config.json and %s", folder, protocol["file"])
+        export_repository(cfg, folder, begin)
         return
     job = read_job(cfg)
     with make_drafts(folder) as (draft, aside):
@@ -78,6 +74,15 @@ def export(cfg: DictConfig) -> None:
         file = folder / f"model.rejected{made.path.suffix}"
         raise ICNetError(f"{file} {fault}; the frames that differ most: report.html")
     log.info("%s; report: %s", say_end(metrics, folder / made.path.name), folder / "report.html")
+
+
+def export_repository(cfg: DictConfig, folder: Path, begin: float) -> None:
+    """The checkpoint itself in the hub's layout: nothing is traced, and nothing lost."""
+    with make_drafts(folder) as (draft, _):
+        metrics, protocol = write_repository(cfg, draft)
+        name_files(draft, folder, "model")
+    write_results(folder, "export", cfg.name, metrics, protocol, time.monotonic() - begin)
+    log.info("For the hub, in %s: README.md, its picture, config.json and %s", folder, protocol["file"])
 
 
 def make_file(job: Job, max_drop: float, draft: Path, aside: Path) -> Made:
