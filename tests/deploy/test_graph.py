@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -14,10 +16,11 @@ from icnet.model.trunks.resnet import resnet18, resnet50
 SIZES = [(32, 32), (33, 33), (33, 65), (47, 61), (64, 64), (91, 90), (97, 161), (128, 256), (200, 131), (129, 257)]
 
 
-def make_net(align_corners: bool = False, wide: bool = False) -> ICNet:
+def make_net(align_corners: bool = False, wide: bool = False, fusion: str = "cff") -> ICNet:
     """Random weights, and batch norms that have seen something."""
     torch.manual_seed(0)
-    net = ICNet(resnet50(width=0.125) if wide else resnet18(width=0.125), 5, 16, align_corners).eval()
+    trunk = resnet50(width=0.125) if wide else resnet18(width=0.125)
+    net = ICNet(trunk, 5, 16, align_corners, fusion=fusion).eval()
     for module in net.modules():
         if isinstance(module, nn.BatchNorm2d):
             nn.init.normal_(module.running_mean, std=0.2)
@@ -45,8 +48,9 @@ def test_its_scores_are_those_of_the_network_at_every_size(stage: str, align_cor
         torch.testing.assert_close(program(frames), expected, rtol=1e-4, atol=1e-4)
 
 
-def test_a_trunk_of_bottlenecks_is_folded_as_well() -> None:
-    net, frames = make_net(wide=True), make_frames((65, 97))
+@pytest.mark.parametrize("made", [{"wide": True}, {"fusion": "deconv3"}, {"fusion": "bilinear"}])
+def test_other_trunks_and_fusion_units_are_folded_as_well(made: dict[str, Any]) -> None:
+    net, frames = make_net(**made), make_frames((65, 97))
     with torch.inference_mode():
         expected = net(Normalize()(frames))
     torch.testing.assert_close(

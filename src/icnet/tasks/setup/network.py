@@ -77,7 +77,8 @@ def _describe(source: Source, num_classes: int, loaded: Sequence[str] = ()) -> N
 
 def _build_net(cfg: DictConfig, num_classes: int) -> ICNet:
     try:
-        return ICNet(build_trunk(cfg), num_classes, cfg.model.fusion_channels, cfg.model.align_corners)
+        model = cfg.model
+        return ICNet(build_trunk(cfg), num_classes, model.fusion_channels, model.align_corners, fusion=model.fusion)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"model: {error}") from error
 
