@@ -34,7 +34,7 @@ NEEDED = ("task", "model", "backbone", "module", "trainer", "data", "loss", "opt
 # prepare hands what is said of the training on, in the command that it proposes
 _OF_A_FIT = (
     "loss", "optimizer", "scheduler", "module", "callbacks", "trainer.max_steps", "trainer.max_epochs",
-    "trainer.limit_train_batches", "trainer.limit_val_batches",
+    "trainer.limit_train_batches", "trainer.limit_val_batches", "data.train_share",
 )  # fmt: skip
 _OF_A_CASCADE = ("model.align_corners", "model.fusion", "model.fusion_channels")
 _UNUSED = {

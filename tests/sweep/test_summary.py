@@ -44,7 +44,7 @@ def test_seeds_are_averaged_for_each_choice_of_the_other_settings() -> None:
         for s in (0, 1)
     ]
     groups = group_seeds([*jobs, made(9, "loss.sub4=0.1", "seed=7", state="failed")])
-    assert [(group.settings, round(group.mean, 3), len(group.values)) for group in groups] == [
+    assert [(group.settings, round(group.mean, 3), len(group.scores)) for group in groups] == [
         ({"loss.sub4": "0.5"}, 0.55, 2), ({"loss.sub4": "0.1"}, 0.15, 2),
     ]  # fmt: skip
 

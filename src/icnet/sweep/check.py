@@ -52,17 +52,20 @@ class SweepGuard(Callback):
             raise SystemExit(f"icnet: {say_error(error)}") from None
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
-        from icnet.sweep.page import write_page  # draws: every other command does without
+        from icnet.sweep.compare import compare_settings  # scipy, drawing: every other command does without
+        from icnet.sweep.curve import fit_curves
+        from icnet.sweep.page import write_page
         from icnet.sweep.table import print_sweep
 
         ledger = read_ledger(Path(config.hydra.sweep.dir))
-        if not (ledger.folder / FILE).is_file():
-            ledger.write()
+        jobs = list(ledger.jobs.values())
+        found = {"pairs": compare_settings(jobs), "learning_curves": fit_curves(jobs)}
+        ledger.write({key: [each.to_dict() for each in findings] for key, findings in found.items() if findings})
         print_sweep(ledger)
         log.info("Sweep: %s", write_page(ledger))
         if ledger.count("done") < len(ledger.jobs):
             raise SystemExit(
-                f"icnet: {say_counts(list(ledger.jobs.values()))}; the same command with hydra.sweep.dir={ledger.folder} "
+                f"icnet: {say_counts(jobs)}; the same command with hydra.sweep.dir={ledger.folder} "
                 "does only what is missing"
             )
 

@@ -16,7 +16,7 @@ from icnet.data.labels import IGNORE, ClassTable
 from icnet.data.layouts import Layout, Sample, split_names
 from icnet.data.pack.read import PackedFrames, open_packs
 from icnet.data.pipeline import count_cores
-from icnet.data.subset import split_off
+from icnet.data.subset import split_off, take_share
 from icnet.data.transforms import Augment
 from icnet.data.workers import init_worker
 from icnet.errors import ConfigError, DataError
@@ -70,6 +70,7 @@ class SegmentationDataModule(ResumableDataModule):
     train_split, val_split: one split or several.
     val_fraction: this share of the training split (0..1), drawn with a fixed seed, is set aside and validated on instead
         of val_split; for data without a validation split.
+    train_share: this share of the training frames (0..1) is trained on, see `take_share`; for learning curves.
     split: what is evaluated, one split or several; None: what training validates on.
     packed: the folder in which packs of splits are looked for, and taken where they fit; None: the files are read.
     prepare: called with root before the first use; generates data where it is generated.
@@ -92,6 +93,7 @@ class SegmentationDataModule(ResumableDataModule):
         train_split: str | Sequence[str] = "train",
         val_split: str | Sequence[str] = "val",
         val_fraction: float | None = None,
+        train_share: float = 1.0,
         split: str | Sequence[str] | None = None,
         packed: str | None = None,
         prepare: Callable[[Path], object] | None = None,
@@ -107,12 +109,14 @@ class SegmentationDataModule(ResumableDataModule):
             )
         if val_fraction is not None and not 0 < val_fraction < 1:
             raise ConfigError(f"data.val_fraction is {val_fraction}: give a share between 0 and 1, e.g. 0.2")
+        if not 0 < train_share <= 1:
+            raise ConfigError(f"data.train_share is {train_share}: give a share above 0, up to 1")
         self.name, self.root, self.classes = name, Path(root), classes
         self.layout = layout(self.root)
         self.augment = augment(crop_size)
         self.batch_size, self.num_workers = batch_size, num_workers
         self.train_split, self.val_split = split_names(train_split), split_names(val_split)
-        self.val_fraction, self.seed = val_fraction, seed
+        self.val_fraction, self.train_share, self.seed = val_fraction, train_share, seed
         self.split = None if split is None else split_names(split)
         self.packed = None if packed is None else Path(packed)
         self._packs: dict[str, PackedFrames | None] = {}
@@ -124,6 +128,7 @@ class SegmentationDataModule(ResumableDataModule):
 
     def setup(self, stage: str | None = None) -> None:
         train, val = self.find_samples()
+        train = take_share(train, self.train_share)
         train_packs = self._find_packs("Training", self.train_split, train)
         val_packs = self._find_packs("Validation", self.train_split if self.val_fraction else self.val_split, val)
         self.train_set = SegmentationDataset(train, self.classes, self.augment, self.seed, train_packs)
