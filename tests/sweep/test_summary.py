@@ -84,8 +84,8 @@ def test_the_table_has_a_row_per_job_with_its_swept_settings_and_the_reasons_bel
     said = screen.file.getvalue()  # type: ignore[attr-defined]
     assert "5 of 6 done, 1 failed" in " ".join(said.split())
     rows = [re.split(r"\s*│\s*", line)[1:-1] for line in said.splitlines() if line.startswith("│")]
-    assert rows[0] == ["4", "0.4", "0.2", "54.00", "90.00", "1 min 1 s", "done"]
-    assert rows[-1] == ["5", "0.4", "0.4", "", "", "", "failed"]
+    assert rows[0] == ["4", "0.4", "0.2", "54.00", "90.00", "12.3", "1 min 1 s", "done"]
+    assert rows[-1] == ["5", "0.4", "0.4", "", "", "", "", "failed"]
     assert "job 5: icnet: [no]" in said
 
 

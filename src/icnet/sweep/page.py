@@ -13,6 +13,7 @@ from icnet.sweep.plot import draw_sweep
 from icnet.sweep.summary import (
     choices_of,
     group_seeds,
+    image_ms,
     percent,
     rank,
     say_counts,
@@ -45,6 +46,7 @@ def write_page(ledger: Ledger) -> Path:
         curves={say_settings(curve.settings, ", "): say_gain(curve) for curve in fit_curves(jobs)},
         common={key: value for job in jobs[:1] for key, value in settings_of(job).items() if key not in keys},
         choices_of=choices_of,
+        image_ms=image_ms,
         join=lambda settings: say_settings(settings, ", "),
         percent=percent,
         say_seeds=say_seeds,

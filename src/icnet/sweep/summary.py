@@ -85,6 +85,12 @@ def percent(ratio: float | None, digits: int = 2) -> str:
     return "" if ratio is None else f"{100 * ratio:.{digits}f}"
 
 
+def image_ms(job: Job) -> str:
+    """The forward pass of one image in ms, as its report has it; nothing where it was not measured."""
+    value = (job.metrics or {}).get("image_ms")
+    return "" if value is None else f"{value:.1f}"
+
+
 def say_settings(settings: Mapping[str, str], between: str = " ") -> str:
     """loss.sub4=0.08 loss.sub24=0.2; all jobs where nothing else is swept."""
     return between.join(f"{key}={value}" for key, value in settings.items()) or "all jobs"

@@ -17,6 +17,7 @@ from icnet.sweep.ledger import Job, Ledger
 from icnet.sweep.summary import (
     choices_of,
     group_seeds,
+    image_ms,
     percent,
     rank,
     say_counts,
@@ -57,13 +58,13 @@ def say_findings(jobs: list[Job]) -> Iterator[str]:
 
 
 def build_table(jobs: list[Job]) -> Table:
-    """A row per job: number, swept settings, mIoU and pixel accuracy in per cent, time, state."""
+    """A row per job: number, swept settings, mIoU and pixel accuracy in per cent, ms of an image, time, state."""
     keys = swept_keys(jobs)
     table = Table()
-    for name in ("job", *keys, "mIoU %", "acc. %", "time", "state"):
+    for name in ("job", *keys, "mIoU %", "acc. %", "ms", "time", "state"):
         table.add_column(escape(name), justify="left" if name == "state" else "right", overflow="fold")
     for job in rank(jobs):
-        scores = (percent(job.miou), percent((job.metrics or {}).get("pixel_accuracy")))
+        scores = (percent(job.miou), percent((job.metrics or {}).get("pixel_accuracy")), image_ms(job))
         took = duration(job.seconds) if job.seconds else ""
         cells = (str(job.number), *choices_of(job, keys).values(), *scores, took, show_state(job))
         table.add_row(*map(escape, cells), style=_STYLES.get(job.state))
