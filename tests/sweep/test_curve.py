@@ -75,14 +75,15 @@ def test_three_scores_make_a_curve_without_an_interval_and_two_shares_none() -> 
     (curve,) = fit_curves(FEW)
     assert curve.bounds is None
     assert curve.band(np.array([1.0])) is None
-    said = "twice the frames would bring about 2.0 points, with how much certainty cannot be said of so few scores"
-    assert say_gain(curve) == said
+    assert say_gain(curve) == "twice the frames would bring about 2.0 points; so few scores have no interval"
     assert fit_curves(sweep(0.40, 0.48, shares=(0.5, 1.0), seeds=3)) == []
 
 
 def test_a_gain_that_may_be_nothing_is_said_to_be() -> None:
-    (curve,) = fit_curves(sweep(0.50, 0.50, 0.50, 0.50, seeds=3, noise=0.01))
-    assert say_gain(curve).endswith("), which may be nothing")
+    (noisy,) = fit_curves(sweep(0.50, 0.50, 0.50, 0.50, seeds=3, noise=0.01))
+    assert say_gain(noisy).endswith("), which may be nothing")
+    (flat,) = fit_curves(sweep(0.50, 0.50, 0.50, 0.50))
+    assert say_gain(flat) == "twice the frames would bring about 0.0 points (0.0 to 0.0), which may be nothing"
 
 
 def test_every_other_setting_has_a_curve_of_its_own_and_failed_jobs_are_left_out() -> None:

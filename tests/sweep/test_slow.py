@@ -18,7 +18,6 @@ import pytest
 from tests.conftest import TINY
 
 ROOT = Path(__file__).parents[2]
-KINDS = ("cff", "bilinear")
 SETTINGS = (*TINY, "data.prepare=null", "scheduler.warmup_steps=0", "trainer.val_check_interval=null")
 
 pytestmark = pytest.mark.slow
@@ -141,37 +140,24 @@ def test_sigterm_lets_the_jobs_save_themselves(tmp_path: Path, streets: Path) ->
     assert processes_of(folder) == []
 
 
-def test_a_sweep_over_seeds_ends_with_mean_deviation_and_what_tells_its_settings_apart(
+def test_a_sweep_over_shares_and_seeds_ends_with_means_deviations_and_what_tells_them_apart(
     tmp_path: Path, streets: Path
 ) -> None:
     folder = tmp_path / "sweep"
-    settings = ("sweep=seeds", "seed=0,1", "model.fusion=cff,bilinear", "sweep.jobs=2", "trainer.max_steps=1")
-    done = sweep(folder, f"data.root={streets}", *settings)
+    shares = ("sweep=labels", "data.train_share=0.5,1", "seed=0,1", "sweep.jobs=2", "trainer.max_steps=1")
+    done = sweep(folder, f"data.root={streets}", *shares)
     assert done.returncode == 0, done.stderr
-    jobs = jobs_of(folder)
-    scores = {kind: [j["metrics"]["miou"] for j in jobs if f"model.fusion={kind}" in j["overrides"]] for kind in KINDS}
-    for values in ([100 * score for score in each] for each in scores.values()):
+    scores: dict[int, list[float]] = {}
+    for number, job in enumerate(jobs_of(folder)):
+        protocol = json.loads((folder / str(number) / "results.json").read_text())["protocol"]
+        scores.setdefault(protocol["train_images"], []).append(job["metrics"]["miou"])
+    for values in ([100 * score for score in scores[count]] for count in (3, 6)):
         assert f"mIoU {statistics.mean(values):.2f} ± {statistics.stdev(values):.2f} % over 2 seeds" in done.stdout
     (pair,) = json.loads((folder / "sweep.json").read_text())["pairs"]
-    better, other = (scores[pair[side]["model.fusion"]] for side in ("a", "b"))
-    assert pair["difference"] == pytest.approx(statistics.mean(better) - statistics.mean(other), abs=1e-8)
+    apart = statistics.mean(scores[3]) - statistics.mean(scores[6])
+    assert abs(pair["difference"]) == pytest.approx(abs(apart), abs=1e-8)
     assert pair["says"] in done.stdout
     assert pair["says"] in (folder / "sweep.html").read_text()
-
-
-def test_a_sweep_over_shares_of_the_labels_trains_on_them_and_says_what_more_would_bring(
-    tmp_path: Path, streets: Path
-) -> None:
-    folder = tmp_path / "sweep"
-    done = sweep(
-        folder, "sweep=labels", "data.train_share=0.34,0.67,1", "seed=0", f"data.root={streets}", "trainer.max_steps=1"
-    )
-    assert done.returncode == 0, done.stderr
-    protocols = [json.loads((folder / str(n) / "results.json").read_text())["protocol"] for n in range(3)]
-    assert [protocol["train_images"] for protocol in protocols] == [2, 4, 6]
-    (curve,) = json.loads((folder / "sweep.json").read_text())["learning_curves"]
-    assert curve["low"] is None  # of three scores
-    assert curve["says"] in done.stdout
 
 
 def test_a_search_goes_on_after_a_stop(tmp_path: Path, streets: Path) -> None:

@@ -59,8 +59,9 @@ class SweepGuard(Callback):
 
         ledger = read_ledger(Path(config.hydra.sweep.dir))
         jobs = list(ledger.jobs.values())
-        found = {"pairs": compare_settings(jobs), "learning_curves": fit_curves(jobs)}
-        ledger.write({key: [each.to_dict() for each in findings] for key, findings in found.items() if findings})
+        pairs = [pair.to_dict() for pair in compare_settings(jobs)]
+        curves = [curve.to_dict() for curve in fit_curves(jobs)]
+        ledger.write({name: rows for name, rows in (("pairs", pairs), ("learning_curves", curves)) if rows})
         print_sweep(ledger)
         log.info("Sweep: %s", write_page(ledger))
         if ledger.count("done") < len(ledger.jobs):

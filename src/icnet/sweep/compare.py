@@ -51,9 +51,12 @@ class Difference:
 def compare_settings(jobs: Sequence[Job]) -> list[Difference]:
     """Every pair of settings of a sweep over seeds, those with the best means first; none where each has one seed alone."""
     groups = group_seeds(jobs)
-    if all(len(group.scores) == 1 for group in groups):
-        return []
-    return [_compare(a, b) for a, b in combinations(groups, 2)]
+    return [] if has_one_seed(groups) else [_compare(a, b) for a, b in combinations(groups, 2)]
+
+
+def has_one_seed(groups: Sequence[SeedGroup]) -> bool:
+    """Whether there are several settings, each with a single seed."""
+    return len(groups) > 1 and all(len(group.scores) == 1 for group in groups)
 
 
 def count_needed(effect: float) -> int | None:

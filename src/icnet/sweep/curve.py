@@ -17,6 +17,7 @@ from icnet.sweep.summary import SEED, choices_of, number_of, percent, settings_o
 SHARE = "data.train_share"
 _PARAMETERS = 3
 _SLOWEST = np.log(0.05)  # of what one doubling brings the next brings between a twentieth and all
+_MOST_TRIES = 10_000  # of a fit: scores that follow no curve take thousands
 _DRAWS = 2000
 
 Floats = npt.NDArray[np.float64]
@@ -50,8 +51,8 @@ class LearningCurve:
         error = float(np.sqrt(self.covariance[1, 1]))
         if self.freedom < 1 or not np.isfinite(error):
             return None
-        low, high = stats.t.interval(0.95, self.freedom, self.gain, error)
-        return float(low), float(high)
+        margin = error * float(stats.t.ppf(0.975, self.freedom))
+        return self.gain - margin, self.gain + margin
 
     def at(self, shares: Floats) -> Floats:
         return _predict(np.log2(shares / self.largest), *self.best)
@@ -91,7 +92,7 @@ def say_gain(curve: LearningCurve) -> str:
     """Twice the frames would bring about 2.1 points (0.9 to 3.4)."""
     words = f"twice the frames would bring about {percent(curve.gain, 1)} points"
     if curve.bounds is None:
-        return f"{words}, with how much certainty cannot be said of so few scores"
+        return f"{words}; so few scores have no interval"
     low, high = curve.bounds
     return f"{words} ({percent(low, 1)} to {percent(high, 1)})" + (", which may be nothing" if low <= 0 else "")
 
@@ -111,5 +112,7 @@ def _fit(settings: Mapping[str, str], points: Floats) -> LearningCurve:
     limits = ([-np.inf, -np.inf, _SLOWEST], [np.inf, np.inf, 0])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optimize.OptimizeWarning)  # no scores beyond the parameters: no covariance
-        best, covariance = optimize.curve_fit(_predict, np.log2(shares / largest), scores, start, bounds=limits)
+        best, covariance = optimize.curve_fit(
+            _predict, np.log2(shares / largest), scores, start, bounds=limits, max_nfev=_MOST_TRIES
+        )
     return LearningCurve(settings, smallest, largest, best, covariance, len(points) - _PARAMETERS)

@@ -82,7 +82,7 @@ def say_seeds(group: SeedGroup) -> str:
 
 def percent(ratio: float | None, digits: int = 2) -> str:
     """Per cent with two decimals, in which jobs of a sweep may differ; nothing for None."""
-    return "" if ratio is None else f"{100 * ratio:.{digits}f}"
+    return "" if ratio is None else f"{round(100 * ratio, digits) + 0.0:.{digits}f}"  # a sum: no -0.0
 
 
 def image_ms(job: Job) -> str:

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from icnet.errors import DataError
 from icnet.report.values import duration
-from icnet.sweep.compare import ONE_SEED, compare_settings, say_difference
+from icnet.sweep.compare import ONE_SEED, compare_settings, has_one_seed, say_difference
 from icnet.sweep.curve import fit_curves, say_gain
 from icnet.sweep.ledger import Job, Ledger
 from icnet.sweep.summary import (
@@ -46,12 +46,11 @@ def print_sweep(ledger: Ledger, console: Console | None = None) -> None:
 def say_findings(jobs: list[Job]) -> Iterator[str]:
     """The means over seeds, the best settings against each of the others, what more frames would bring."""
     groups = group_seeds(jobs)
-    for group in groups:
-        yield f"{say_settings(group.settings)}: mIoU {say_seeds(group)}"
-    pairs = compare_settings(jobs)
-    if len(groups) > 1 and not pairs:
+    if has_one_seed(groups):
         yield ONE_SEED
-    for found in pairs[: len(groups) - 1]:
+    else:
+        yield from (f"{say_settings(group.settings)}: mIoU {say_seeds(group)}" for group in groups)
+    for found in compare_settings(jobs)[: len(groups) - 1]:
         yield f"{say_settings(found.a)} against {say_settings(found.b)}: {say_difference(found)}"
     for curve in fit_curves(jobs):
         yield f"{say_settings(curve.settings)}: {say_gain(curve)}"
