@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 import torch
 from torch import Tensor, nn
@@ -11,16 +9,17 @@ from torch import Tensor, nn
 from icnet.deploy.graph import FrameProgram, trace
 from icnet.model.icnet import STAGES, ICNet
 from icnet.model.preprocess import Normalize
+from icnet.model.trunk import TrunkSpec
+from icnet.model.trunks.efficientnet_lite import efficientnet_lite
 from icnet.model.trunks.resnet import resnet18, resnet50
 
 SIZES = [(32, 32), (33, 33), (33, 65), (47, 61), (64, 64), (91, 90), (97, 161), (128, 256), (200, 131), (129, 257)]
 
 
-def make_net(align_corners: bool = False, wide: bool = False, fusion: str = "cff") -> ICNet:
+def make_net(align_corners: bool = False, trunk: TrunkSpec | None = None, fusion: str = "cff") -> ICNet:
     """Random weights, and batch norms that have seen something."""
     torch.manual_seed(0)
-    trunk = resnet50(width=0.125) if wide else resnet18(width=0.125)
-    net = ICNet(trunk, 5, 16, align_corners, fusion=fusion).eval()
+    net = ICNet(trunk or resnet18(width=0.125), 5, 16, align_corners, fusion=fusion).eval()
     for module in net.modules():
         if isinstance(module, nn.BatchNorm2d):
             nn.init.normal_(module.running_mean, std=0.2)
@@ -48,14 +47,24 @@ def test_its_scores_are_those_of_the_network_at_every_size(stage: str, align_cor
         torch.testing.assert_close(program(frames), expected, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("made", [{"wide": True}, {"fusion": "deconv3"}, {"fusion": "bilinear"}])
-def test_other_trunks_and_fusion_units_are_folded_as_well(made: dict[str, Any]) -> None:
-    net, frames = make_net(**made), make_frames((65, 97))
+@pytest.mark.parametrize("trunk", [resnet50(width=0.125), efficientnet_lite(width=0.125)])
+def test_every_trunk_is_folded_and_frames_are_read_as_its_own_statistics_say(trunk: TrunkSpec) -> None:
+    net, normalize = make_net(trunk=trunk), Normalize(trunk.mean, trunk.std)
+    program = FrameProgram(net, "sub124", normalize, logits=True)
+    for size in ((65, 97), (90, 64)):
+        frames = make_frames(size)
+        with torch.inference_mode():
+            expected = net(normalize(frames))
+        torch.testing.assert_close(program(frames), expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("fusion", ["deconv3", "bilinear"])
+def test_other_fusion_units_are_folded_as_well(fusion: str) -> None:
+    net, frames = make_net(fusion=fusion), make_frames((65, 97))
     with torch.inference_mode():
         expected = net(Normalize()(frames))
-    torch.testing.assert_close(
-        FrameProgram(net, "sub124", Normalize(), logits=True)(frames), expected, rtol=1e-4, atol=1e-4
-    )
+    program = FrameProgram(net, "sub124", Normalize(), logits=True)
+    torch.testing.assert_close(program(frames), expected, rtol=1e-4, atol=1e-4)
 
 
 def test_neither_batch_norm_nor_guidance_is_left_and_the_network_is_as_it_was() -> None:
