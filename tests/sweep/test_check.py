@@ -63,6 +63,11 @@ def test_each_sweep_that_comes_along_has_its_jobs_and_they_compose(
     check_jobs(config, jobs[-1:], loader)
 
 
+def test_each_keep_rate_is_reached_in_rounds_by_a_job_of_its_own(tmp_path: Path, loader: ConfigLoader) -> None:
+    jobs = expand(sweep_config(tmp_path, "sweep=keep_rate"), loader)
+    assert jobs == [["task.keep=[0.75]"], ["task.keep=[0.75,0.5]"], ["task.keep=[0.75,0.5,0.25]"]]
+
+
 def test_the_exits_are_judged_one_by_one_and_guidance_is_off_where_it_is_to_be(
     tmp_path: Path, loader: ConfigLoader
 ) -> None:
