@@ -34,11 +34,12 @@ NEEDED = ("task", "model", "backbone", "module", "trainer", "data", "loss", "opt
 # prepare hands what is said of the training on, in the command that it proposes
 _OF_A_FIT = (
     "loss", "optimizer", "scheduler", "module", "callbacks", "trainer.max_steps", "trainer.max_epochs",
-    "trainer.limit_train_batches", "trainer.limit_val_batches",
+    "trainer.limit_train_batches", "trainer.limit_val_batches", "data.train_share",
 )  # fmt: skip
+_OF_A_CASCADE = ("model.align_corners", "model.fusion", "model.fusion_channels")
 _UNUSED = {
     "train": ("source", "data.split"),
-    "pretrain": ("source", "loss", "model.align_corners", "model.fusion_channels", "optimizer.new_layers_multiple"),
+    "pretrain": ("source", "loss", *_OF_A_CASCADE, "optimizer.new_layers_multiple"),
     "evaluate": ("source", *_OF_A_FIT),
     "predict": ("logger", "data.split", *_OF_A_FIT),
     "prepare": ("source", "ckpt"),

@@ -182,7 +182,7 @@ def test_the_moving_average_is_what_best_holds_and_last_holds_both(run_icnet: Ru
     "overrides",
     [
         ("loss=cascade_ohem",),
-        ("loss=cascade_equal", "loss.class_weights=median_frequency"),
+        ("loss=cascade_equal", "loss.class_weights=median_frequency", "model.fusion=deconv3"),
         ("optimizer=adamw", "scheduler.warmup_steps=1"),
         ("trainer.accumulate_grad_batches=2", "trainer.gradient_clip_val=1.0"),
         ("trainer.precision=bf16-mixed", "model.channels_last=false"),

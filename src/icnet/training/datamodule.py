@@ -17,6 +17,7 @@ from icnet.data.labels import IGNORE, ClassTable
 from icnet.data.layouts import Layout, Sample, split_names
 from icnet.data.pack.read import PackedFrames, open_packs
 from icnet.data.pipeline import count_cores
+from icnet.data.subset import take_share
 from icnet.data.transforms import Augment
 from icnet.data.workers import init_worker
 from icnet.errors import ConfigError, DataError
@@ -68,6 +69,7 @@ class SegmentationDataModule(ResumableDataModule):
     num_workers: processes that load; None chooses from the machine.
     train_split, val_split: one split or several.
     val_fraction, group, holdout: which training frames are set aside and validated on instead of val_split: see Division.
+    train_share: this share of the training frames (0..1) is trained on, see `take_share`; for learning curves.
     split: what is evaluated, one split or several; None: what training validates on.
     packed: the folder in which packs of splits are looked for, and taken where they fit; None: the files are read.
     prepare: called with root before the first use; generates data where it is generated.
@@ -93,6 +95,7 @@ class SegmentationDataModule(ResumableDataModule):
         val_fraction: float | None = None,
         group: str | None = None,
         holdout: str | Sequence[str] | None = None,
+        train_share: float = 1.0,
         split: str | Sequence[str] | None = None,
         packed: str | None = None,
         prepare: Callable[[Path], object] | None = None,
@@ -106,6 +109,8 @@ class SegmentationDataModule(ResumableDataModule):
             raise ConfigError(
                 f"data.crop_size is {list(crop_size)}: with data.batch_size=1 each side must be at least 64"
             )
+        if not 0 < train_share <= 1:
+            raise ConfigError(f"data.train_share is {train_share}: give a share above 0, up to 1")
         self.name, self.root, self.classes = name, Path(root), classes
         self.layout = layout(self.root)
         self.augment = augment(crop_size)
@@ -113,7 +118,7 @@ class SegmentationDataModule(ResumableDataModule):
         self.division = Division(
             split_names(train_split), split_names(val_split), val_fraction, group, split_names(holdout or [])
         )
-        self.seed = seed
+        self.train_share, self.seed = train_share, seed
         self.split = None if split is None else split_names(split)
         self.packed = None if packed is None else Path(packed)
         self._packs: dict[str, PackedFrames | None] = {}
@@ -125,6 +130,7 @@ class SegmentationDataModule(ResumableDataModule):
 
     def setup(self, stage: str | None = None) -> None:
         train, val = self.find_samples()
+        train = take_share(train, self.train_share)
         train_packs = self._find_packs("Training", self.division.train, train)
         val_packs = self._find_packs("Validation", self.division.packed_val, val)
         self.train_set = SegmentationDataset(train, self.classes, self.augment, self.seed, train_packs)

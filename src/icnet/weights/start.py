@@ -98,7 +98,7 @@ def _has_trunk(state: Mapping[str, Tensor]) -> bool:
 def _compare(theirs: Mapping[str, Any], ours: Mapping[str, Any], path: Path) -> None:
     """Networks of equal shapes may still compute something else."""
     trunk = read_spec(theirs["backbone"]).to_dict()
-    pairs = [("align_corners", theirs["align_corners"], ours["align_corners"])]
+    pairs = [(key, theirs[key], ours[key]) for key in ("align_corners", "fusion")]
     pairs += [(key, value, ours["backbone"].get(key)) for key, value in trunk.items() if key != "stages"]
     differing = [f"{key} is {value} in the file, {own} here" for key, value, own in pairs if value != own]
     if differing:

@@ -80,7 +80,8 @@ def _configure(cfg: DictConfig, data: SegmentationDataModule) -> Network:
     """The network of `model`; it reads frames as its trunk is used to, where the data do not say otherwise."""
     trunk = build_trunk(cfg)
     try:
-        net = ICNet(trunk, len(data.classes), cfg.model.fusion_channels, cfg.model.align_corners)
+        model = cfg.model
+        net = ICNet(trunk, len(data.classes), model.fusion_channels, model.align_corners, fusion=model.fusion)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"model: {error}") from error
     return Network(net, Normalize(data.mean or trunk.mean, data.std or trunk.std), frozenset())
