@@ -68,8 +68,12 @@ class Layout(Protocol):
     def root(self) -> Path:
         """Its folder."""
 
+    @property
+    def signs(self) -> list[str]:
+        """What a folder of this kind holds."""
+
     def lacks(self) -> list[str]:
-        """What the folder would have to hold to be one of this kind; empty where it is."""
+        """Those of them that this one does not; empty where it is of this kind."""
 
     def survey(self, split: str) -> Survey:
         """All that lies there; DataError where there is no such split."""
@@ -88,9 +92,12 @@ class CityscapesLayout:
 
     root: Path
 
+    @property
+    def signs(self) -> list[str]:
+        return ["leftImg8bit", "gtCoarse" if (self.root / "gtCoarse").is_dir() else "gtFine"]
+
     def lacks(self) -> list[str]:
-        labels = "gtCoarse" if (self.root / "gtCoarse").is_dir() else "gtFine"
-        return missing_folders(self.root, "leftImg8bit", labels)
+        return missing(self.root, self.signs)
 
     def samples(self, split: str) -> list[Sample]:
         return all_frames(self.survey(split), self._images(split))
@@ -131,8 +138,12 @@ class FolderLayout:
     ending: str = ".png"
     splits: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def signs(self) -> list[str]:
+        return [os.path.relpath(folder, self.root) for folder in self.folders("train")]
+
     def lacks(self) -> list[str]:
-        return missing_folders(self.root, *(os.path.relpath(f, self.root) for f in self.folders("train")))
+        return missing(self.root, self.signs)
 
     def samples(self, split: str) -> list[Sample]:
         return all_frames(self.survey(split), self.folders(split)[0])
@@ -163,8 +174,12 @@ class ListLayout:
 
     root: Path
 
+    @property
+    def signs(self) -> list[str]:
+        return ["train.list"]
+
     def lacks(self) -> list[str]:
-        return [] if (self.root / "train.list").is_file() else ["train.list"]
+        return missing(self.root, self.signs)
 
     def samples(self, split: str) -> list[Sample]:
         return all_frames(self.survey(split), self.root / f"{split}.list")
@@ -211,8 +226,12 @@ class KittiRoadLayout:
     root: Path
     kinds: Sequence[str] = ("um", "umm", "uu")
 
+    @property
+    def signs(self) -> list[str]:
+        return ["training/image_2", "training/gt_image_2"]
+
     def lacks(self) -> list[str]:
-        return missing_folders(self.root, "training/image_2", "training/gt_image_2")
+        return missing(self.root, self.signs)
 
     def samples(self, split: str) -> list[Sample]:
         return all_frames(self.survey(split), self._images)
@@ -261,9 +280,9 @@ def is_image(path: Path) -> bool:
     return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
 
 
-def missing_folders(root: Path, *names: str) -> list[str]:
-    """Those that are not there, in words."""
-    return [f"the folder {name}" for name in names if not (root / name).is_dir()]
+def missing(root: Path, names: Sequence[str]) -> list[str]:
+    """Those files and folders that are not there."""
+    return [name for name in names if not (root / name).exists()]
 
 
 def check_folder(root: Path, expected: Path, what: str) -> None:

@@ -33,8 +33,9 @@ class Coco(DrawnLayout):
     drawn in the file's order, crowds first; an object of several polygons is all of them. Categories may have gaps.
     """
 
-    def lacks(self) -> list[str]:
-        return [] if self._sources else ["a JSON file with images, annotations and categories"]
+    @property
+    def signs(self) -> list[str]:
+        return ["a JSON file with images, annotations and categories"]
 
     def declared(self) -> Iterator[str]:
         for content in self._contents.values():
@@ -54,14 +55,14 @@ class Coco(DrawnLayout):
                 yield Annotated(self.images.find(image["file_name"], folders), split, source, read)
 
     @cached_property
-    def _sources(self) -> list[Path]:
+    def sources(self) -> list[Path]:
         near = [path for path in self.files if path.suffix == ".json" and len(path.relative_to(self.root).parts) <= 3]
         named = [path for path in near if path.name.startswith("instances_")] or near
         return [p for p in named if not p.name.startswith(_OTHERS) and mentions(p, *(f'"{key}"' for key in _KEYS))]
 
     @cached_property
     def _contents(self) -> dict[Path, Any]:
-        contents = {source: read_json(source) for source in self._sources}
+        contents = {source: read_json(source) for source in self.sources}
         for source, content in contents.items():
             try:
                 [(i["id"], i["file_name"]) for i in content["images"]]

@@ -23,8 +23,9 @@ class Cvat(DrawnLayout):
     lines and points are no areas. A subset that is called like a split is one.
     """
 
-    def lacks(self) -> list[str]:
-        return [] if self._sources else ["an annotations.xml of CVAT for images"]
+    @property
+    def signs(self) -> list[str]:
+        return ["an annotations.xml of CVAT for images"]
 
     def declared(self) -> Iterator[str]:
         for document in self._documents.values():
@@ -41,13 +42,13 @@ class Cvat(DrawnLayout):
                 )
 
     @cached_property
-    def _sources(self) -> list[Path]:
+    def sources(self) -> list[Path]:
         near = [path for path in self.files if path.suffix == ".xml" and len(path.relative_to(self.root).parts) <= 3]
         return [path for path in near if mentions(path, "<annotations>", "<image ")]
 
     @cached_property
     def _documents(self) -> dict[Path, Element]:
-        documents = {source: read_xml(source) for source in self._sources}
+        documents = {source: read_xml(source) for source in self.sources}
         for source, document in documents.items():
             if any("name" not in image.attrib for image in document.iterfind("image")):
                 raise BadAnnotation(f"{source} has an image without a name: export it again as CVAT for images 1.1")

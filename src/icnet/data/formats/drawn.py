@@ -56,9 +56,15 @@ class DrawnLayout(ABC):
     labels: Mapping[str, int] | None = None
     drawn: str | None = None
 
+    @property
     @abstractmethod
-    def lacks(self) -> list[str]:
+    def signs(self) -> list[str]:
         """As in Layout."""
+
+    @property
+    @abstractmethod
+    def sources(self) -> Sequence[Path]:
+        """The files of the tool; none where the folder is not of its making."""
 
     @abstractmethod
     def annotated(self) -> Iterator[Annotated]:
@@ -67,6 +73,9 @@ class DrawnLayout(ABC):
     @abstractmethod
     def declared(self) -> Iterable[str]:
         """The labels that the tool knows of, in its order."""
+
+    def lacks(self) -> list[str]:
+        return [] if self.sources else self.signs
 
     def samples(self, split: str) -> list[Sample]:
         return all_frames(self.survey(split), self.root)

@@ -31,22 +31,23 @@ class LabelMe(DrawnLayout):
     points are no areas. A folder that is called like a split is one.
     """
 
-    def lacks(self) -> list[str]:
-        return [] if self._sources else ["JSON files with shapes and an imagePath"]
+    @property
+    def signs(self) -> list[str]:
+        return ["JSON files with shapes and an imagePath"]
 
     def declared(self) -> list[str]:
         """In the alphabet's order: there is no other."""
-        return sorted({str(s["label"]) for source in self._sources for s in _load(source)["shapes"] if _is_area(s)})
+        return sorted({str(s["label"]) for source in self.sources for s in _load(source)["shapes"] if _is_area(s)})
 
     def annotated(self) -> Iterator[Annotated]:
         beside = {path.with_suffix(""): path for path in sorted(self.images.all)}
-        for source in self._sources:
+        for source in self.sources:
             image = beside.get(source.with_suffix("")) or self._find(source)
             split = split_of(source.relative_to(self.root).parent.as_posix())
             yield Annotated(image, split, source, partial(_read, source, image))
 
     @cached_property
-    def _sources(self) -> list[Path]:
+    def sources(self) -> list[Path]:
         return [p for p in self.files if p.suffix == ".json" and mentions(p, '"shapes"', '"imagePath"')]
 
     def _find(self, source: Path) -> Path:

@@ -31,8 +31,9 @@ class LabelStudio(DrawnLayout):
     else the last one; tasks that nobody annotated are left out.
     """
 
-    def lacks(self) -> list[str]:
-        return [] if self._sources else ["a JSON export of Label Studio"]
+    @property
+    def signs(self) -> list[str]:
+        return ["a JSON export of Label Studio"]
 
     def declared(self) -> list[str]:
         """In the alphabet's order: the export names no other."""
@@ -53,13 +54,13 @@ class LabelStudio(DrawnLayout):
         return image if image in self.images.all else self.images.find(before, near)
 
     @cached_property
-    def _sources(self) -> list[Path]:
+    def sources(self) -> list[Path]:
         near = [path for path in self.files if path.suffix == ".json" and path.parent == self.root]
         return [path for path in near if mentions(path, '"annotations"', '"result"', '"data"')]
 
     @cached_property
     def _tasks(self) -> list[tuple[Path, Any]]:
-        contents = {source: read_json(source) for source in self._sources}
+        contents = {source: read_json(source) for source in self.sources}
         for source, content in contents.items():
             if not isinstance(content, list) or not all(isinstance(t, dict) and "annotations" in t for t in content):
                 raise BadAnnotation(

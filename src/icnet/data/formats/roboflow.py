@@ -20,8 +20,9 @@ class Roboflow(FolderLayout):
     ending: str = "_mask.png"
     splits: Mapping[str, str] = field(default_factory=lambda: {"val": "valid"})
 
-    def lacks(self) -> list[str]:
-        return [*super().lacks(), *([] if (self.folders("train")[0] / _CLASSES).is_file() else [f"train/{_CLASSES}"])]
+    @property
+    def signs(self) -> list[str]:
+        return [*super().signs[:1], f"{super().signs[0]}/{_CLASSES}"]
 
     @property
     def class_names(self) -> Mapping[int, str]:

@@ -6,7 +6,7 @@ import base64
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -28,22 +28,24 @@ class Supervisely(DrawnLayout):
     called like a split is one.
     """
 
-    def lacks(self) -> list[str]:
-        needed = {"meta.json": self.root / "meta.json", "DATASET/ann/NAME.json": next(self._sources(), None)}
-        return [name for name, path in needed.items() if path is None or not path.is_file()]
+    @property
+    def signs(self) -> list[str]:
+        return ["meta.json and DATASET/ann/NAME.json"]
 
     def declared(self) -> Iterator[str]:
         for kind in read_json(self.root / "meta.json")["classes"]:
             yield str(kind["title"])
 
     def annotated(self) -> Iterator[Annotated]:
-        for source in self._sources():
+        for source in self.sources:
             folders = [source.parent.parent / "img"]
             split = split_of(source.parent.parent.relative_to(self.root).as_posix())
             yield Annotated(self.images.find(source.stem, folders), split, source, partial(_read, source))
 
-    def _sources(self) -> Iterator[Path]:
-        return (path for path in self.files if path.suffix == ".json" and path.parent.name == "ann")
+    @cached_property
+    def sources(self) -> list[Path]:
+        found = [path for path in self.files if path.suffix == ".json" and path.parent.name == "ann"]
+        return found if (self.root / "meta.json").is_file() else []
 
 
 def _read(source: Path) -> Outline:

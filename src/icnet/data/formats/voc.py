@@ -15,7 +15,7 @@ from icnet.data.layouts import (
     Survey,
     all_frames,
     is_image,
-    missing_folders,
+    missing,
     read_lines,
 )
 from icnet.data.walk import walk
@@ -33,8 +33,12 @@ class Voc:
 
     root: Path
 
+    @property
+    def signs(self) -> list[str]:
+        return [_LISTS, _LABELS]
+
     def lacks(self) -> list[str]:
-        return missing_folders(self.root, _LISTS, _LABELS)
+        return missing(self.root, self.signs)
 
     def samples(self, split: str) -> list[Sample]:
         return all_frames(self.survey(split), self.root / _LISTS)
