@@ -37,7 +37,7 @@ def expected() -> npt.NDArray[np.uint8]:
 def photo(path: Path) -> str:
     """Write a frame, each of its own; its name."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    noise = np.random.default_rng(sum(path.name.encode())).integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8)
+    noise = np.random.default_rng(list(path.name.encode())).integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8)
     write_image(path, noise)
     return path.name
 

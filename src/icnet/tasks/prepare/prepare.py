@@ -16,16 +16,19 @@ from omegaconf import DictConfig, OmegaConf
 from icnet.data.check.check import Facts, check_data
 from icnet.data.check.findings import Finding, Kind
 from icnet.data.check.place import holds, say_place
-from icnet.data.check.propose import propose_classes, read_names
+from icnet.data.check.propose import Names, propose_classes, read_names
 from icnet.data.check.summary import Summary
-from icnet.data.division import Division
+from icnet.data.check.values import Form
+from icnet.data.division import Division, frames_of
+from icnet.data.formats.drawn import BACKGROUND, DrawnLayout
 from icnet.data.labels import ClassTable
-from icnet.data.layouts import CityscapesLayout, Layout, ListLayout, split_names
+from icnet.data.layouts import CityscapesLayout, Layout, Named, split_names
 from icnet.errors import ConfigError, DataError
 from icnet.files import writing
 from icnet.report.check import say_reading, write_check
 from icnet.report.results import describe_machine, write_results
 from icnet.tasks.prepare.convert import convert_camvid, draw_labels, write_lists, write_packs
+from icnet.tasks.prepare.picture import draw_frames
 from icnet.tasks.prepare.propose import (
     check_name,
     choice_of,
@@ -35,11 +38,13 @@ from icnet.tasks.prepare.propose import (
     training_command,
     write_files,
 )
+from icnet.tasks.prepare.recognise import AUTO, describe, recognise
 from icnet.tasks.prepare.table import print_summary, show_progress
 from icnet.tasks.setup.build import build, run_folder
 
 log = logging.getLogger(__name__)
 
+_SLIVERS = 0.05  # of the pixels under no polygon: then frames are meant to be labelled whole
 _VAL_FRACTION = 0.2  # of the training frames validates, for a proposal, where nothing else does
 
 
@@ -50,6 +55,9 @@ def prepare(cfg: DictConfig) -> None:
     """
     begin = time.monotonic()
     check_settings(cfg)
+    understood = list(recognise(cfg))
+    for line in understood:
+        log.info("%s", line)
     advice = list(convert_camvid(cfg))
     layout = open_layout(cfg)
     advice += draw_labels(cfg.task.labels, layout, splits_of(cfg))
@@ -62,7 +70,8 @@ def prepare(cfg: DictConfig) -> None:
     finally:
         for line in advice:
             log.info("%s", line)
-        write_findings(cfg, replace(summary, advice=tuple(advice)), files, time.monotonic() - begin)
+        summary = replace(summary, advice=(*understood, *advice))
+        write_findings(cfg, summary, files, draw(layout, summary), time.monotonic() - begin)
     if summary.grave:
         count = sum(map(len, summary.grave.values()))
         raise DataError(
@@ -76,7 +85,7 @@ def check_settings(cfg: DictConfig) -> None:
     task, data = cfg.task, cfg.data
     if task.save_as is not None:
         check_name(task.save_as)
-    if task.lists and data.layout._target_.endswith(ListLayout.__name__):
+    if task.lists and data.name == "list":
         raise ConfigError("task.lists=true: these data are read from lists already")
     if task.lists and choice_of("data/classes") in (None, "none"):
         raise ConfigError(
@@ -102,6 +111,7 @@ def open_layout(cfg: DictConfig) -> Layout:
     layout: Layout = build(cfg.data.layout)(Path(cfg.data.root))
     if cfg.data.get("prepare"):
         build(cfg.data.prepare)(layout.root)
+    cfg.data.layout = describe(layout)
     if not division_of(cfg).cuts and not has_classes(cfg) and not holds(layout, split_names(cfg.data.val_split)):
         cfg.data.val_fraction = _VAL_FRACTION
         log.info("There is no validation split: data.val_fraction=%s sets training frames aside", _VAL_FRACTION)
@@ -148,19 +158,30 @@ def examine(cfg: DictConfig, layout: Layout) -> Summary:
     if classes is None or any(finding.kind is Kind.UNKNOWN_LABEL for finding in facts.findings):
         for name in fitting_tables(facts.values):
             facts.findings.append(Finding(Kind.OTHER_CLASSES, f"data/classes={name} gives every value a meaning"))
-    classes = classes or propose(facts, layout.root)
+    classes = classes or propose(facts, layout)
     return Summary(
         cfg.data.name, os.path.abspath(layout.root), facts, classes, tuple(split_names(cfg.data.train_split))
     )
 
 
-def propose(facts: Facts, root: Path) -> ClassTable | None:
+def propose(facts: Facts, layout: Layout) -> ClassTable | None:
     """Classes from the values of the label files; where none can be, the findings say why."""
     try:
-        return propose_classes(facts.values, read_names(root))
+        return propose_classes(facts.values, names_of(layout, facts))
     except DataError as error:
         facts.findings.append(Finding(Kind.NO_CLASSES, str(error)))
         return None
+
+
+def names_of(layout: Layout, facts: Facts) -> Names:
+    """What the values are called. Slivers that polygons leave between them are no class."""
+    if not isinstance(layout, Named):
+        return read_names(layout.root)
+    names = dict(layout.class_names)
+    counts: Mapping[int, int] = facts.values.get(Form.IDS, {})
+    if isinstance(layout, DrawnLayout) and counts.get(0, 0) < _SLIVERS * sum(counts.values()):
+        names[0] = "unlabelled"
+    return Names(None, names, {})
 
 
 def write_requested(cfg: DictConfig, layout: Layout, summary: Summary, files: Mapping[Path, str]) -> Iterator[str]:
@@ -175,6 +196,11 @@ def write_requested(cfg: DictConfig, layout: Layout, summary: Summary, files: Ma
         yield from write_packs(layout, splits_of(cfg), summary.classes, folder, compress=cfg.task.compress)
     if ignored := [row.value for row in summary.value_rows if files and row.meaning == "ignored"]:
         yield f"Of no class in the proposal, and ignored: {', '.join(ignored)}"
+    if files and isinstance(layout, DrawnLayout):
+        yield (
+            f"Pixels under no shape are {BACKGROUND}: to leave them out, take it out of the classes (label_ids then says "
+            "the others' values) and put 0 into ignored_ids"
+        )
     if cfg.task.save_as:
         write_files(files)
         yield f"Wrote {' and '.join(map(str, files))}: look at the names and colours of the classes"
@@ -182,10 +208,20 @@ def write_requested(cfg: DictConfig, layout: Layout, summary: Summary, files: Ma
     elif files:
         yield "These classes are a proposal: task.save_as=NAME writes it, and data=NAME trains with it"
     else:
-        yield f"Train: {training_command(*given_settings(), root)}"
+        chosen = [f"data={cfg.data.name}" if setting == f"data={AUTO}" else setting for setting in given_settings()]
+        yield f"Train: {training_command(*chosen, root)}"
 
 
-def write_findings(cfg: DictConfig, summary: Summary, files: Mapping[Path, str], seconds: float) -> None:
+def draw(layout: Layout, summary: Summary) -> Path | None:
+    """A picture of frames with their labels; none where they cannot be read, which the findings say."""
+    if summary.grave or summary.classes is None:
+        return None
+    return draw_frames(frames_of(layout, summary.train), summary.classes, run_folder())
+
+
+def write_findings(
+    cfg: DictConfig, summary: Summary, files: Mapping[Path, str], frames: Path | None, seconds: float
+) -> None:
     """prepare.json, report.html and, last, results.json in the folder of the run."""
     folder = run_folder()
     with writing(folder / "prepare.json") as part:
@@ -194,7 +230,7 @@ def write_findings(cfg: DictConfig, summary: Summary, files: Mapping[Path, str],
             encoding="utf-8",
             errors="backslashreplace",  # names of files in another encoding
         )
-    write_check(folder, summary, {str(path): content for path, content in files.items()})
+    write_check(folder, summary, {str(path): content for path, content in files.items()}, frames)
     metrics = {
         "pairs": {split.name: split.pairs for split in summary.facts.splits},
         "to_mend": {kind.title: len(texts) for kind, texts in summary.grave.items()},
