@@ -159,8 +159,9 @@ class DrawnLayout(ABC):
 
     def _value(self, label: str) -> int:
         if label not in self.values:
-            near = difflib.get_close_matches(label.strip().lower(), {n.lower(): n for n in self.values}, 1)
-            hint = f"did you mean {near[0]!r}? " if near else ""
+            plain = {_plain(name): name for name in self.values}
+            near = difflib.get_close_matches(_plain(label), plain, 1)
+            hint = f"did you mean {plain[near[0]]!r}? " if near else ""
             raise ValueError(f"has the label {label!r}, which data.layout.labels lacks: {hint}add it there")
         return self.values[label]
 

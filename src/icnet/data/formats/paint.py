@@ -31,11 +31,15 @@ class Cover(NamedTuple):
     inside: Bits
 
 
+class NoArea(Exception):
+    """A polygon of too few points."""
+
+
 class Area(Protocol):
     """Where a shape lies."""
 
     def cover(self, height: int, width: int) -> Cover:
-        """Its pixels within a frame; ValueError where it is none."""
+        """Its pixels within a frame; NoArea where it is none, ValueError where it cannot be read."""
 
 
 class Shape(NamedTuple):
@@ -65,7 +69,7 @@ class Polygon:
     def cover(self, height: int, width: int) -> Cover:
         rings = [np.asarray(ring, np.float64).reshape(-1, 2) for ring in self.rings]
         if not rings or any(len(ring) < _FEWEST for ring in rings):
-            raise ValueError(f"has {min(map(len, rings), default=0)} points and no area")
+            raise NoArea(f"has {min(map(len, rings), default=0)} points and no area")
         points = np.concatenate(rings)
         if not np.isfinite(points).all():
             raise ValueError("has a point that is no number")
@@ -89,14 +93,14 @@ class Mask:
 
 
 def draw(shapes: Iterable[Shape], values: Callable[[str], int], height: int, width: int) -> Drawing:
-    """values: of a label. Pixels under no shape are 0. ValueError names a label or a mask that cannot be drawn."""
+    """values: of a label. Pixels under no shape are 0. ValueError where a label or an area cannot be read."""
     drawing = Drawing(np.zeros((height, width), np.uint8), 0, [])
     overlapped = 0
     for label, area in shapes:
         value = values(label)
         try:
             top, left, inside = area.cover(height, width)
-        except ValueError as error:
+        except NoArea as error:
             drawing.lost.append(f"a shape of {label!r} {error}")
             continue
         if not inside.any():

@@ -75,6 +75,7 @@ class Images:
     def __init__(self, root: Path, files: Iterable[Path]) -> None:
         self.root = root
         self.all = {path for path in files if is_image(path)}
+        self._folders = {path.parent for path in self.all}
         self._named: dict[str, list[Path]] = defaultdict(list)
         for path in sorted(self.all):
             self._named[path.name].append(path)
@@ -95,7 +96,7 @@ class Images:
             raise BadAnnotation(
                 f"{found[0]} and {found[1]} could both be {name!r}: rename one, or move it out of {self.root}"
             )
-        return found[0] if found else near[0] / relative
+        return found[0] if found else next((f for f in near if f in self._folders), near[0]) / relative
 
 
 def _count_shared(path: Path, name: PurePosixPath) -> int:
