@@ -60,9 +60,7 @@ def build_rows(rows: Sequence[Row], classes: ClassTable, *, errors: bool = False
     """
     if not rows:
         raise ValueError("there is no row to draw")
-    handles = build_legend([part for row in rows for part in (row.label, row.prediction)], classes)
-    if errors:
-        handles.append(Patch(facecolor=_color(_WRONG), label="wrong"))
+    handles = _legend(rows, classes) + ([Patch(facecolor=_color(_WRONG), label="wrong")] if errors else [])
     columns = len(_COLUMNS) if errors else len(_COLUMNS) - 1
     cell = (_WIDTH - 2 * _MARGIN - (columns - 1) * _GAP) / columns
     heights = [cell * min(_TALLEST, row.image.shape[0] / row.image.shape[1]) for row in rows]
@@ -119,9 +117,8 @@ def _draw_row(cells: Iterator[Axes], row: Row, classes: ClassTable, *, titled: b
                           va="top", fontsize=8, color=SOFT)  # fmt: skip
 
 
-def build_legend(label_maps: Sequence[Pixels], classes: ClassTable) -> list[Patch]:
-    """The classes, or of many those that are to be seen; and the stripes of ignored pixels where there are any."""
-    seen = np.unique(np.concatenate([np.unique(part) for part in label_maps]))
+def _legend(rows: Sequence[Row], classes: ClassTable) -> list[Patch]:
+    seen = np.unique(np.concatenate([np.unique(part) for row in rows for part in (row.label, row.prediction)]))
     shown = range(len(classes)) if len(classes) <= _MOST_CLASSES else seen[seen < len(classes)].tolist()
     edge = (0.0, 0.0, 0.0, 0.35)
     patches = [

@@ -9,11 +9,11 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from icnet.data.formats.drawn import Annotated, DrawnLayout, Outline
-from icnet.data.formats.paint import Area, Bits, Mask, Polygon, Shape
+from icnet.data.formats.paint import Area, Mask, Polygon, Shape
+from icnet.data.formats.runs import decode_picture
 from icnet.data.formats.source import mentions, read_json, split_of
 from icnet.data.images import read_size
 from icnet.data.layouts import BadAnnotation
@@ -94,11 +94,4 @@ def _area(shape: Mapping[str, Any]) -> Area:
         angles = np.linspace(0, 2 * np.pi, _CORNERS, endpoint=False)
         radius = np.hypot(other_x - x, other_y - y)
         return Polygon([np.stack([x + radius * np.cos(angles), y + radius * np.sin(angles)], axis=1)])
-    return Mask(partial(_decode, shape["mask"]), int(min(x, other_x)), int(min(y, other_y)))
-
-
-def _decode(text: str) -> Bits:
-    pixels = cv2.imdecode(np.frombuffer(base64.b64decode(text), np.uint8), cv2.IMREAD_GRAYSCALE)
-    if pixels is None:
-        raise ValueError("has a mask that is no image")
-    return np.asarray(pixels > 0)
+    return Mask(lambda: decode_picture(base64.b64decode(shape["mask"])), int(min(x, other_x)), int(min(y, other_y)))

@@ -21,6 +21,7 @@ from icnet.data.images import Pixels
 Ring = npt.NDArray[np.float64]
 Bits = npt.NDArray[np.bool_]
 _FEWEST = 3  # points of a ring
+_LARGEST = 1 << 28  # pixels of a frame
 
 
 class Cover(NamedTuple):
@@ -94,6 +95,8 @@ class Mask:
 
 def draw(shapes: Iterable[Shape], values: Callable[[str], int], height: int, width: int) -> Drawing:
     """values: of a label. Pixels under no shape are 0. ValueError where a label or an area cannot be read."""
+    if not 0 < height * width <= _LARGEST:
+        raise ValueError(f"has a size of {height}x{width}")
     drawing = Drawing(np.zeros((height, width), np.uint8), 0, [])
     overlapped = 0
     for label, area in shapes:

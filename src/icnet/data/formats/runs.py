@@ -1,9 +1,10 @@
-"""Masks as run lengths, in the ways of COCO, CVAT and Label Studio; each ValueError says what does not fit."""
+"""Masks as run lengths, in the ways of COCO, CVAT and Label Studio, or as pictures; a ValueError says what does not fit."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 
 from icnet.data.formats.paint import Bits
@@ -66,3 +67,14 @@ def decode_brush(data: Sequence[int], height: int, width: int) -> Bits:
             values[done:end] = [take(8) for _ in range(min(end, length) - done)]
         done = end
     return values.reshape(height, width, 4)[:, :, 3] > 0
+
+
+def decode_picture(data: bytes) -> Bits:
+    """(H, W) of a PNG, of which the last channel tells: alpha, where there is one."""
+    try:
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) if data else None
+    except cv2.error:
+        pixels = None
+    if pixels is None:
+        raise ValueError("has a mask that is no image")
+    return np.asarray((pixels if pixels.ndim == 2 else pixels[:, :, -1]) > 0)

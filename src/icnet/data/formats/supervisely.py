@@ -10,11 +10,9 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
-
 from icnet.data.formats.drawn import Annotated, DrawnLayout, Outline
 from icnet.data.formats.paint import Area, Bits, Mask, Polygon, Shape
+from icnet.data.formats.runs import decode_picture
 from icnet.data.formats.source import read_json, split_of
 
 _LARGEST = 1 << 28  # bytes that a compressed bitmap may become
@@ -64,13 +62,10 @@ def _area(thing: Mapping[str, Any]) -> Area | None:
 
 
 def _decode(text: str) -> Bits:
-    """A PNG, compressed once more; its last channel tells."""
+    """A PNG, compressed once more."""
     unpacker = zlib.decompressobj()
     try:
         data = unpacker.decompress(base64.b64decode(text), _LARGEST)
     except zlib.error as error:
         raise ValueError(f"has a bitmap that cannot be unpacked ({error})") from error
-    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) if data else None
-    if pixels is None:
-        raise ValueError("has a bitmap that is no image")
-    return np.asarray((pixels if pixels.ndim == 2 else pixels[:, :, -1]) > 0)
+    return decode_picture(data)

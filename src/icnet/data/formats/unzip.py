@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import zipfile
+import zlib
 from pathlib import Path, PurePosixPath
 
 from icnet.errors import DataError
@@ -28,7 +29,7 @@ def unpack(archive: Path) -> Path:
             if target.exists():
                 return _check_there(archive, target, members)
             _extract(content, members, target)
-    except (zipfile.BadZipFile, NotImplementedError, EOFError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, RuntimeError) as error:
         raise DataError(f"{archive} cannot be unpacked ({error}): download it again, or unpack it by hand") from error
     except OSError as error:
         raise unwritable(target, error) from error

@@ -1,31 +1,32 @@
-"""The picture of what task=prepare understood."""
+"""The pictures of what task=prepare understood."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
+
+import cv2
 
 from icnet.data.images import read_pair
 from icnet.data.labels import ClassTable
 from icnet.data.layouts import Sample
 from icnet.data.subset import spread
-from icnet.files import make_folder
-from icnet.visualize.labelled import Labelled, draw_labelled
-from icnet.visualize.rows import Row
+from icnet.report.pictures import Picture, embed
+from icnet.visualize.colors import overlay
+from icnet.visualize.rows import Row, mark_ignored
 
 _FRAMES = 4
-_LONGEST = 800  # rows or columns
+_LONGEST = 560  # rows or columns
+_QUALITY = 85
 
 
-def draw_frames(samples: Sequence[Sample], classes: ClassTable, folder: Path) -> Path:
-    """Write folder/figures/frames.png: an even choice of the frames, with their labels over them."""
-    shown = [_read(samples[index], classes) for index in spread(len(samples), _FRAMES)]
-    make_folder(folder / "figures")
-    draw_labelled(shown, classes, folder / "figures" / "frames.png")
-    return folder / "figures" / "frames.png"
+def picture_frames(samples: Sequence[Sample], classes: ClassTable) -> list[Picture]:
+    """An even choice of the frames, with their labels over them; ignored pixels are striped."""
+    return [_picture(samples[index], classes) for index in spread(len(samples), _FRAMES)]
 
 
-def _read(sample: Sample, classes: ClassTable) -> Labelled:
+def _picture(sample: Sample, classes: ClassTable) -> Picture:
     image, label = read_pair(*sample, classes)
     small = Row(image, label, label, sample.image.name).shrink(_LONGEST)
-    return Labelled(small.image, small.label, small.name)
+    pixels = mark_ignored(overlay(small.image, small.label, classes), small.label)
+    _, data = cv2.imencode(".webp", pixels[:, :, ::-1], [cv2.IMWRITE_WEBP_QUALITY, _QUALITY])
+    return Picture(small.name, label.shape[1], label.shape[0], embed(data.tobytes(), "webp"))

@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,9 +26,10 @@ from icnet.data.layouts import CityscapesLayout, Layout, Named, split_names
 from icnet.errors import ConfigError, DataError
 from icnet.files import writing
 from icnet.report.check import say_reading, write_check
+from icnet.report.pictures import Picture
 from icnet.report.results import describe_machine, write_results
 from icnet.tasks.prepare.convert import convert_camvid, draw_labels, write_lists, write_packs
-from icnet.tasks.prepare.picture import draw_frames
+from icnet.tasks.prepare.picture import picture_frames
 from icnet.tasks.prepare.propose import (
     check_name,
     choice_of,
@@ -71,7 +72,7 @@ def prepare(cfg: DictConfig) -> None:
         for line in advice:
             log.info("%s", line)
         summary = replace(summary, advice=(*understood, *advice))
-        write_findings(cfg, summary, files, draw(layout, summary), time.monotonic() - begin)
+        write_findings(cfg, summary, files, picture(layout, summary), time.monotonic() - begin)
     if summary.grave:
         count = sum(map(len, summary.grave.values()))
         raise DataError(
@@ -212,15 +213,15 @@ def write_requested(cfg: DictConfig, layout: Layout, summary: Summary, files: Ma
         yield f"Train: {training_command(*chosen, root)}"
 
 
-def draw(layout: Layout, summary: Summary) -> Path | None:
-    """A picture of frames with their labels; none where they cannot be read, which the findings say."""
+def picture(layout: Layout, summary: Summary) -> list[Picture]:
+    """Frames that are trained on; none where they cannot be read, which the findings say."""
     if summary.grave or summary.classes is None:
-        return None
-    return draw_frames(frames_of(layout, summary.train), summary.classes, run_folder())
+        return []
+    return picture_frames(frames_of(layout, summary.train), summary.classes)
 
 
 def write_findings(
-    cfg: DictConfig, summary: Summary, files: Mapping[Path, str], frames: Path | None, seconds: float
+    cfg: DictConfig, summary: Summary, files: Mapping[Path, str], frames: Sequence[Picture], seconds: float
 ) -> None:
     """prepare.json, report.html and, last, results.json in the folder of the run."""
     folder = run_folder()

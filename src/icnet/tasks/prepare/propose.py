@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
+import yaml
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from icnet.data.check.propose import choose_crop, classes_yaml, data_yaml
 from icnet.data.check.summary import Summary
@@ -20,7 +20,6 @@ from icnet.data.check.values import Form, meanings
 from icnet.data.labels import ClassTable
 from icnet.errors import ConfigError, ICNetError
 from icnet.files import make_folder, writing
-from icnet.tasks.setup.build import build
 
 _PACKAGE = Path(__file__).parents[2]
 _NAME = re.compile(r"[A-Za-z][\w-]*", re.ASCII)
@@ -111,20 +110,22 @@ def fitting_tables(values: Mapping[Form, Mapping[int, int]]) -> Iterator[str]:
 
 
 def read_table(path: Path) -> ClassTable | None:
-    """A class table of the configuration, with those it is based on; None where that takes Hydra itself to put together."""
-    node = OmegaConf.load(path)
-    if not isinstance(node, DictConfig):
+    """A class table of the configuration, with those it is based on; None where it is none.
+
+    Read without OmegaConf, which takes long for the long ones.
+    """
+    node = yaml.load(path.read_bytes(), Loader=yaml.CSafeLoader)
+    if not isinstance(node, dict):
         return None
-    parents = []
     for name in node.pop("defaults", []):
         places = [folder / "data" / "classes" / f"{name}.yaml" for folder in config_folders()]
         if (place := next((p for p in places if p.is_file()), None)) is not None:
-            parents.append(OmegaConf.load(place))
+            node = yaml.load(place.read_bytes(), Loader=yaml.CSafeLoader) | node
+    node.pop("_target_", None)
     try:
-        table: ClassTable = build(cast("DictConfig", OmegaConf.merge(*parents, node)))
-    except (OmegaConfBaseException, ICNetError):
+        return ClassTable(**node)
+    except (TypeError, ValueError, ICNetError):
         return None
-    return table
 
 
 def _files_of(name: str) -> tuple[Path, Path]:
