@@ -9,17 +9,20 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tests.conftest import compose_run
+from tests.conftest import PLAIN, TINY, compose_run
 from tests.data.formats import trees
 
 from icnet.cli import run_task
 from icnet.config import check_config
+from icnet.data.images import write_image
 from icnet.data.layouts import FolderLayout
 from icnet.errors import ConfigError, DataError
 from icnet.tasks.prepare import propose
 from icnet.tasks.prepare.recognise import find
 
 Prepare = Callable[..., Path]
+
+LABELME = "JSON files with shapes and an imagePath"
 
 # What is written; the choice that it is taken for
 TREES: dict[str, tuple[trees.Tree, str]] = {
@@ -149,3 +152,62 @@ def test_published_data_come_with_their_classes(prepare: Prepare, tmp_path: Path
 def test_training_says_that_data_must_be_recognised_first(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"data=auto does not say where the frames lie: task=prepare data=auto"):
         check_config(compose_run(["data=auto"], tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("given", "make", "choice"), [("folder", "cvat", "cvat"), ("cityscapes", "coco of roboflow", "coco")]
+)
+def test_another_choice_that_reads_the_folder_is_named(given: str, make: str, choice: str, tmp_path: Path) -> None:
+    TREES[make][0](tmp_path)
+    with pytest.raises(DataError, match=f"is what data={choice} reads: it has"):
+        run_task(compose_run(["task=prepare", f"data={given}", f"data.root={tmp_path}"], tmp_path / "run"))
+
+
+def test_files_of_a_tool_beside_images_without_labels_are_taken_for_what_they_are(tmp_path: Path) -> None:
+    trees.dump(tmp_path / "images/train/a.json", trees.labelme_content(trees.photo(tmp_path / "images/train/a.jpg")))
+    with pytest.raises(DataError, match="image without label"):
+        run_task(compose_run(["task=prepare", "data=folder", f"data.root={tmp_path}"], tmp_path / "run"))
+    found = json.loads((tmp_path / "run/prepare.json").read_text())
+    assert found["notes"]["other data= fits"] == [f"{tmp_path} is what data=labelme reads: it has {LABELME}"]
+
+
+def test_classes_of_lists_are_proposed_and_not_taken_for_those_of_cityscapes(prepare: Prepare, tmp_path: Path) -> None:
+    """The form of the authors' lists: paths that begin with a slash and lie below root."""
+    lines = []
+    for name in trees.ALL:
+        trees.photo(tmp_path / f"d/frames/{name}.jpg")
+        write_image(tmp_path / f"d/frames/{name}.png", trees.expected())
+        lines.append(f"/frames/{name}.jpg /frames/{name}.png\n")
+    for split, part in (("train", lines[:4]), ("val", lines[4:])):
+        (tmp_path / f"d/{split}.list").write_text("".join(part))
+    (tmp_path / "d/classes.txt").write_text("background\nroad\ncar\n")
+    prepare(tmp_path / "d", "task.save_as=mine")
+    assert yaml.safe_load((tmp_path / "conf/data/classes/mine.yaml").read_text())["names"] == [
+        "background",
+        "road",
+        "car",
+    ]
+    layout = yaml.safe_load((tmp_path / "conf/data/mine.yaml").read_text())["layout"]
+    assert layout == {"_target_": "icnet.data.layouts.ListLayout"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TREES)
+def test_what_a_tool_writes_trains_and_is_judged(name: str, prepare: Prepare, tmp_path: Path) -> None:
+    """Ten steps of a tiny network, from the folder as it was downloaded to its report."""
+    make, choice = TREES[name]
+    (tmp_path / "d").mkdir()
+    make(tmp_path / "d")
+    known = choice in ("ade20k", "coco_stuff", "mapillary", "bdd100k")
+    prepare(tmp_path / "d", *([] if known else ["task.save_as=mine"]), "data.batch_size=2", folder="prepared")
+    data = (
+        [f"data={choice}", f"data.root={tmp_path}/d"] if known else ["data=mine", f"hydra.searchpath=[{tmp_path}/conf]"]
+    )
+    train = [*TINY, "data.crop_size=[64,64]", "trainer.max_steps=10", "trainer.val_check_interval=10"]
+    run_task(compose_run([*train, *data], tmp_path / "trained"))
+    judge = ["task=evaluate", f"ckpt={tmp_path}/trained/checkpoints/best.ckpt", "task.exits=false", *PLAIN[1:]]
+    run_task(compose_run([*judge, *data], tmp_path / "judged"))
+    results = json.loads((tmp_path / "judged/results.json").read_text())
+    assert 0 <= results["metrics"]["miou"] <= 1
+    assert {"road", "car"} <= {n.lower() for n, iou in results["metrics"]["iou"].items() if iou is not None}
+    assert (tmp_path / "judged/report.html").is_file()

@@ -203,9 +203,10 @@ def roboflow(root: Path) -> None:
 
 
 def voc(root: Path) -> None:
-    """Palette files, whose border pixels are 255."""
+    """Palette files, named as labelme2voc does."""
     (root / "SegmentationClass").mkdir()
     (root / "ImageSets/Segmentation").mkdir(parents=True)
+    (root / "labels.txt").write_text("background\nroad\ncar\n")
     for split, names in (("train", TRAIN), ("val", VAL)):
         (root / f"ImageSets/Segmentation/{split}.txt").write_text("".join(f"{name}\n" for name in names))
         for name in names:
@@ -216,6 +217,7 @@ def voc(root: Path) -> None:
 
 
 def masks(root: Path) -> None:
+    (root / "classes.txt").write_text("background\nroad\ncar\n")
     for name in ALL:
         photo(root / f"{name}.jpg")
         write_image(root / f"{name}_mask.png", expected())

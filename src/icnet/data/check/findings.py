@@ -30,6 +30,7 @@ class Kind(Enum):
     NOTHING_LABELLED = ("label that ignores every pixel", False)
     ABSENT_CLASS = ("class without pixels", False)
     ANNOTATION = ("said of the annotations", False)
+    OTHER_DATA = ("other data= fits", False)
     OTHER_CLASSES = ("other classes fit", False)
 
     def __init__(self, title: str, grave: bool) -> None:

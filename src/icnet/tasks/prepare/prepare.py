@@ -39,7 +39,7 @@ from icnet.tasks.prepare.propose import (
     training_command,
     write_files,
 )
-from icnet.tasks.prepare.recognise import AUTO, describe, recognise
+from icnet.tasks.prepare.recognise import AUTO, describe, name_other, recognise
 from icnet.tasks.prepare.table import print_summary, show_progress
 from icnet.tasks.setup.build import build, run_folder
 
@@ -100,8 +100,9 @@ def check_settings(cfg: DictConfig) -> None:
 
 
 def has_classes(cfg: DictConfig) -> bool:
-    """Whether somebody said what the labels mean."""
-    return not OmegaConf.is_missing(cfg.data.classes, "names")
+    """Whether somebody said what the labels mean. Of lists conf/ only guesses it, so that a proposal looks at them."""
+    guessed = cfg.data.name == "list" and not any(s.startswith("data/classes=") for s in given_settings())
+    return not OmegaConf.is_missing(cfg.data.classes, "names") and not (guessed and cfg.task.save_as)
 
 
 def open_layout(cfg: DictConfig) -> Layout:
@@ -155,7 +156,10 @@ def examine(cfg: DictConfig, layout: Layout) -> Summary:
                 progress=progress,
             )
         except DataError as error:
-            raise say_place(error, build(cfg.data.layout), layout.root, splits_of(cfg)) from error
+            raise find_remedy(error, cfg, layout) from error
+    odd = any(finding.kind in (Kind.MISSING_LABEL, Kind.UNREAD) for finding in facts.findings)
+    if odd and (other := name_other(cfg, layout.root)):
+        facts.findings.append(Finding(Kind.OTHER_DATA, other))
     if classes is None or any(finding.kind is Kind.UNKNOWN_LABEL for finding in facts.findings):
         for name in fitting_tables(facts.values):
             facts.findings.append(Finding(Kind.OTHER_CLASSES, f"data/classes={name} gives every value a meaning"))
@@ -163,6 +167,16 @@ def examine(cfg: DictConfig, layout: Layout) -> Summary:
     return Summary(
         cfg.data.name, os.path.abspath(layout.root), facts, classes, tuple(split_names(cfg.data.train_split))
     )
+
+
+def find_remedy(error: DataError, cfg: DictConfig, layout: Layout) -> DataError:
+    """The error of data that are not there, with where they are or what reads them."""
+    if not isinstance(layout, DrawnLayout):  # which would look through all that lies in the folders above, too
+        told = say_place(error, build(cfg.data.layout), layout.root, splits_of(cfg))
+        if told is not error:
+            return told
+    other = name_other(cfg, layout.root)
+    return error if other is None else DataError(f"{str(error).partition(';')[0]}; {other}")
 
 
 def propose(facts: Facts, layout: Layout) -> ClassTable | None:

@@ -72,6 +72,17 @@ def find(root: Path) -> Fit:
     raise DataError(f"{root} holds nothing that is read{zips}: {lacks}")
 
 
+def name_other(cfg: DictConfig, root: Path) -> str | None:
+    """That another choice reads this folder, where one does."""
+    try:
+        fit = find(root)
+    except DataError:
+        return None
+    if fit.choice.name == cfg.data.name or fit.layout.root != root:
+        return None
+    return f"{root} is what data={fit.choice.name} reads: it has {' and '.join(fit.layout.signs)}"
+
+
 def describe(layout: Layout) -> dict[str, Any]:
     """The node of the configuration that builds it; with the values of a tool's labels, so that they stay what they are."""
     kind: Any = type(layout)
