@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,6 +24,8 @@ from icnet.tasks.prepare.recognise import find
 
 Prepare = Callable[..., Path]
 
+ROOT = Path(__file__).parents[2]
+CLASSES = ["background", "road", "car"]
 LABELME = "JSON files with shapes and an imagePath"
 
 # What is written; the choice that it is taken for
@@ -211,3 +215,19 @@ def test_what_a_tool_writes_trains_and_is_judged(name: str, prepare: Prepare, tm
     assert 0 <= results["metrics"]["miou"] <= 1
     assert {"road", "car"} <= {n.lower() for n, iou in results["metrics"]["iou"].items() if iou is not None}
     assert (tmp_path / "judged/report.html").is_file()
+
+
+@pytest.mark.slow
+def test_an_export_of_cvat_gets_from_zip_to_report_with_two_commands(tmp_path: Path) -> None:
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "conf").mkdir()
+    trees.cvat(tmp_path / "tree")
+    shutil.make_archive(str(tmp_path / "export"), "zip", tmp_path / "tree")
+    run = [sys.executable, str(ROOT / "run.py"), "--config-dir", "conf"]
+    first = ["task=prepare", "data=auto", "data.root=export.zip", "task.save_as=mine", "data.batch_size=2"]
+    second = ["data=mine", *TINY, "data.crop_size=[64,64]", "trainer.val_check_interval=2", "hydra.run.dir=out"]
+    for settings in (first, second):
+        done = subprocess.run([*run, *settings], cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out/report.html").is_file()
+    assert json.loads((tmp_path / "out/results.json").read_text())["protocol"]["classes"]["names"] == CLASSES
