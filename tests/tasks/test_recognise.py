@@ -175,6 +175,17 @@ def test_files_of_a_tool_beside_images_without_labels_are_taken_for_what_they_ar
     assert found["notes"]["other data= fits"] == [f"{tmp_path} is what data=labelme reads: it has {LABELME}"]
 
 
+def test_folders_that_were_swapped_are_asked_about(tmp_path: Path) -> None:
+    for name in trees.TRAIN:
+        trees.photo(tmp_path / f"labels/train/{name}.png")
+        (tmp_path / "images/train").mkdir(parents=True, exist_ok=True)
+        write_image(tmp_path / f"images/train/{name}.png", trees.expected())
+    with pytest.raises(DataError, match="no classes can be proposed"):
+        run_task(compose_run(["task=prepare", "data=folder", f"data.root={tmp_path}"], tmp_path / "run"))
+    (said,) = json.loads((tmp_path / "run/prepare.json").read_text())["must_mend"]["no classes can be proposed"]
+    assert "a_000.png has 3 values alone: are the folders of images and labels swapped?" in said
+
+
 def test_classes_of_lists_are_proposed_and_not_taken_for_those_of_cityscapes(prepare: Prepare, tmp_path: Path) -> None:
     """The form of the authors' lists: paths that begin with a slash and lie below root."""
     lines = []

@@ -174,7 +174,7 @@ BROKEN: dict[str, tuple[Callable[[Path], Layout], str]] = {
     ),
     "image missing": (
         with_tree(coco_without_image, Coco),
-        r"instances_train2017\.json: it names .*/train2017/a_001\.jpg, which is not there; add it, or take it out",
+        r"instances_train2017\.json: .*/train2017/a_001\.jpg is not there: add it, or take it out",
     ),
     "two images of a name": (
         with_tree(coco_with_two_images, Coco),
@@ -206,7 +206,7 @@ def test_up_to_ten_faults_are_named_and_the_others_counted(tmp_path: Path) -> No
     trees.dump(tmp_path / "labels.json", trees.coco_content([f"{n}.jpg" for n in range(12)]))
     with pytest.raises(DataError, match=r"^12 faults") as caught:
         Coco(tmp_path).samples("train")
-    assert str(caught.value).count("which is not there") == 10
+    assert str(caught.value).count("is not there") == 10
 
 
 def test_a_split_that_is_not_there_is_said_with_those_that_are(tmp_path: Path) -> None:

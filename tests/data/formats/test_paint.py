@@ -69,7 +69,7 @@ def test_what_lies_outside_the_frame_is_cut_off_for_polygons_and_masks() -> None
         (Polygon([[(0, 0), (3, 3)]]), "has 2 points and no area"),
         (Polygon([]), "has 0 points"),
         (Polygon([box(9, 9, 12, 12)]), "covers no pixel of the frame of 4x6"),
-        (Mask(lambda: np.ones((2, 2), bool), 20, 0), "covers no pixel"),
+        (Mask(lambda: np.ones((2, 50), bool), 20, 0), "covers no pixel"),
     ],
 )
 def test_a_shape_without_pixels_is_left_out_and_named(area: Polygon | Mask, said: str) -> None:

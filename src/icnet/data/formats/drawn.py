@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
-from icnet.data.formats.cache import Drawn, bring_up_to_date
+from icnet.data.formats.cache import Drawn, Job, bring_up_to_date
 from icnet.data.formats.paint import Shape, draw
 from icnet.data.formats.source import Images
 from icnet.data.labels import IGNORE
@@ -84,14 +84,12 @@ class DrawnLayout(ABC):
         if split not in self._frames:
             there = ", ".join(f"{name} ({len(frames)} frames)" for name, frames in self._frames.items()) or "no frame"
             raise DataError(f"{self.root} has no split {split!r}, but {there}")
-        frames = self._frames[split]
-        there_are = {image: parts for image, parts in frames.items() if image in self.images.all or image.is_file()}
-        drawn = bring_up_to_date(self.folder, {self._name(image): self._job(p) for image, p in there_are.items()})
+        frames = sorted(self._frames[split].items())
+        jobs = {self._name(i): self._job(p) for i, p in frames if i in self.images.all or i.is_file()}
+        drawn = bring_up_to_date(self.folder, jobs)
         survey = Survey([], [], [], [], self._notes(split, drawn))
-        for image, parts in sorted(frames.items()):
-            found = drawn.get(
-                self._name(image), f"it names {image}, which is not there; add it, or take it out of the file"
-            )
+        for image, parts in frames:
+            found = drawn.get(self._name(image), f"{image} is not there: add it, or take it out of the file")
             if isinstance(found, str):
                 survey.refused.append(BadAnnotation(f"{parts[0].source}: {found}"))
             else:
@@ -139,11 +137,18 @@ class DrawnLayout(ABC):
         place = image.relative_to(self.root) if image.is_relative_to(self.root) else place
         return f"{place.as_posix().lstrip('/')}.png"
 
-    def _job(self, parts: Sequence[Annotated]) -> tuple[str, Callable[[], Drawn]]:
-        """A stamp of all that a label map depends on, and what draws it."""
-        files = [(p.source.name, p.source.stat().st_size, p.source.stat().st_mtime_ns) for p in parts]
-        stamp = json.dumps([_RULE, type(self).__name__, sorted(self.values.items()), files])
-        return hashlib.sha256(stamp.encode()).hexdigest(), lambda: self._draw(parts)
+    @cached_property
+    def _stamps(self) -> dict[Path, str]:
+        """Of each source, all that a label map drawn from it depends on."""
+        told = json.dumps([_RULE, type(self).__name__, sorted(self.values.items())])
+        states = {source: source.stat() for source in self.sources}
+        return {
+            source: hashlib.sha256(f"{told} {source.relative_to(self.root)} {state.st_size} {state.st_mtime_ns}".encode()).hexdigest()
+            for source, state in states.items()
+        }
+
+    def _job(self, parts: Sequence[Annotated]) -> Job:
+        return " ".join(self._stamps[part.source] for part in parts), lambda: self._draw(parts)
 
     def _draw(self, parts: Sequence[Annotated]) -> Drawn:
         try:

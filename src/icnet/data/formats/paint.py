@@ -89,7 +89,8 @@ class Mask:
 
     def cover(self, height: int, width: int) -> Cover:
         top, left = max(self.top, 0), max(self.left, 0)
-        inside = self.decode()[top - self.top : height - self.top, left - self.left : width - self.left]
+        below, right = max(height - self.top, 0), max(width - self.left, 0)
+        inside = self.decode()[top - self.top : below, left - self.left : right]
         return Cover(top, left, inside)
 
 
