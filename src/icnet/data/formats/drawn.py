@@ -140,12 +140,13 @@ class DrawnLayout(ABC):
     @cached_property
     def _stamps(self) -> dict[Path, str]:
         """Of each source, all that a label map drawn from it depends on."""
-        told = json.dumps([_RULE, type(self).__name__, sorted(self.values.items())])
-        states = {source: source.stat() for source in self.sources}
-        return {
-            source: hashlib.sha256(f"{told} {source.relative_to(self.root)} {state.st_size} {state.st_mtime_ns}".encode()).hexdigest()
-            for source, state in states.items()
-        }
+        told = [_RULE, type(self).__name__, sorted(self.values.items())]
+        stamps = {}
+        for source in self.sources:
+            state = source.stat()
+            stamp = json.dumps([told, str(source.relative_to(self.root)), state.st_size, state.st_mtime_ns])
+            stamps[source] = hashlib.sha256(stamp.encode()).hexdigest()
+        return stamps
 
     def _job(self, parts: Sequence[Annotated]) -> Job:
         return " ".join(self._stamps[part.source] for part in parts), lambda: self._draw(parts)

@@ -161,7 +161,8 @@ def examine(cfg: DictConfig, layout: Layout) -> Summary:
     odd = any(finding.kind in (Kind.MISSING_LABEL, Kind.UNREAD) for finding in facts.findings)
     if odd and (other := name_other(cfg, layout.root)):
         facts.findings.append(Finding(Kind.OTHER_DATA, other))
-    if classes is None or any(finding.kind is Kind.UNKNOWN_LABEL for finding in facts.findings):
+    unnamed = classes is None and not isinstance(layout, Named)
+    if unnamed or any(finding.kind is Kind.UNKNOWN_LABEL for finding in facts.findings):
         for name in fitting_tables(facts.values):
             facts.findings.append(Finding(Kind.OTHER_CLASSES, f"data/classes={name} gives every value a meaning"))
     classes = classes or propose(facts, layout)
