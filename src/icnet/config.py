@@ -94,6 +94,13 @@ def check_config(config: DictConfig) -> None:
         raise ConfigError(
             f"task={task} reads images with label maps, and data={data.get('name')} has none: choose another data="
         )
+    if data.get("layout", {}).get("_target_") == "???":
+        if task != "prepare":
+            raise ConfigError(
+                f"data={data.get('name')} does not say where the frames lie: task=prepare data=auto data.root=DIR "
+                "task.save_as=NAME finds out, then choose data=NAME"
+            )
+        del data["layout"]
     if task == "prepare":
         _leave_classes_open(data)
     given = [str(o).partition("=")[0].lstrip("+~") for o in OmegaConf.select(config, "hydra.overrides.task") or ()]
@@ -149,10 +156,24 @@ def _at_first(task: str) -> dict[str, Any]:
 
 def _read(conf: Path, name: str) -> dict[str, Any]:
     """A file of conf/ after those of its own folder that it is based on."""
-    plain = cast("dict[str, Any]", OmegaConf.to_container(OmegaConf.load(conf / f"{name}.yaml")))
-    bases = [d for d in plain.pop("defaults", []) if isinstance(d, str) and d != "_self_"]
-    plain.pop("hydra", None)
-    return {k: v for base in bases for k, v in _read(conf, f"{Path(name).parent}/{base}").items()} | plain
+    choice = read_choice(conf, name)
+    del choice["defaults"]
+    choice.pop("hydra", None)
+    return choice
+
+
+def read_choice(conf: Path, name: str) -> dict[str, Any]:
+    """A file of a folder of choices, or of conf/, after those of its own folder that it is based on.
+
+    defaults: the choices of other groups, by group.
+    """
+    place = conf if (conf / f"{name}.yaml").is_file() else conf_folder()
+    plain = cast("dict[str, Any]", OmegaConf.to_container(OmegaConf.load(place / f"{name}.yaml")))
+    listed = plain.pop("defaults", [])
+    bases = [read_choice(conf, f"{Path(name).parent}/{d}") for d in listed if isinstance(d, str) and d != "_self_"]
+    groups = {group: choice for part in [*(b.pop("defaults") for b in bases), *(d for d in listed if isinstance(d, dict))]
+              for group, choice in part.items()}  # fmt: skip
+    return {k: v for base in bases for k, v in base.items()} | plain | {"defaults": groups}
 
 
 def _check_keys(node: Mapping[str, Any], known: Mapping[str, Any], path: str) -> Iterator[str]:

@@ -10,15 +10,23 @@ import numpy as np
 from icnet.data.layouts import Sample
 from icnet.errors import DataError
 
+RUNS = 5
+
 
 def split_off(samples: Sequence[Sample], share: float) -> tuple[list[Sample], list[Sample]]:
-    """(the rest, the given share), drawn with a fixed seed so that every run has the same validation frames."""
+    """(the rest, the given share), drawn with a fixed seed so that every run has the same validation frames.
+
+    Drawn are runs of frames that follow each other, as neighbours resemble each other: about RUNS where there are as many.
+    """
     count = round(share * len(samples))
     if not 0 < count < len(samples):
         raise DataError(
             f"data.val_fraction={share} of {len(samples)} images leaves training or validation empty: choose another share"
         )
-    chosen = set(np.random.default_rng(0).permutation(len(samples))[:count].tolist())
+    length = max(1, count // RUNS)
+    starts = np.random.default_rng(0).permutation(-(-len(samples) // length)) * length
+    drawn = [index for start in starts.tolist() for index in range(start, min(start + length, len(samples)))]
+    chosen = set(drawn[:count])
     rest = [s for i, s in enumerate(samples) if i not in chosen]
     return rest, [s for i, s in enumerate(samples) if i in chosen]
 
