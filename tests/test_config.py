@@ -158,6 +158,14 @@ def test_a_trunk_that_starts_from_imagenet_brings_its_optimizer_and_obeys_anothe
         assert composed(choice, "backbone=efficientnet_lite2").optimizer == composed(choice).optimizer
 
 
+@pytest.mark.parametrize("variant", [0, 1, 2])
+def test_what_suits_data_and_trunk_together_is_composed_by_choosing_them(variant: int) -> None:
+    light = composed("experiment=icnet_camvid", f"backbone=efficientnet_lite{variant}").data.augment
+    assert (light.brightness, light.contrast, light.saturation, light.hue) == (0.3, 0.3, 0.3, 0.05)
+    assert composed("experiment=icnet_camvid").data.augment.brightness == 0
+    assert "pair follows from data= and backbone=" in refusal("pair=camvid")
+
+
 def test_frames_of_ones_own_train_by_a_recipe_for_few_frames() -> None:
     config = composed("data=folder", "data/classes=camvid")
     assert (config.trainer.max_steps, config.optimizer.lr, config.callbacks.ema.decay) == (4000, 1e-3, 0.999)

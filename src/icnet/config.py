@@ -63,7 +63,7 @@ _SET = (
 )  # fmt: skip
 
 # Folders of conf/ that are composed into other parts, or into all of them
-_INTO_OTHERS = ("backbone", "strategy", "experiment", "recipe")
+_INTO_OTHERS = ("backbone", "strategy", "experiment", "recipe", "pair")
 
 
 class Guard(Callback):
@@ -218,5 +218,7 @@ def _check_given(root: Mapping[str, Any], given: Sequence[str]) -> Iterator[str]
         yield f"{', '.join(unused)}: without effect in task={task}{measured}; leave out"
     if "trainer.check_val_every_n_epoch" in given and type(every) is int:
         yield f"trainer.check_val_every_n_epoch: without effect while trainer.val_check_interval={every}; set that to null"
+    if "pair" in given:
+        yield "pair follows from data= and backbone=: leave it out, and set what it sets (conf/pair) by its own name"
     if {"task.weights", "model.backbone.weights"} <= set(given):
         yield "task.weights brings the backbone, too: leave model.backbone.weights out"
