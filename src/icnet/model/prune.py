@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from icnet.model.icnet import SMALLEST_TRAINING, ICNet
+from icnet.model.icnet import SMALLEST_INFERENCE, ICNet
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Group:
     """Channels that are cut together, since the outputs of all their convolutions are added to each other.
 
     width: how many. The rest are names of modules: the convolutions whose filters write them (a depthwise one, which reads
-    them too, among these), the batch norms that they pass, the convolutions that read them.
+    them too, among these), the batch norm of each of those, the convolutions that read them.
     """
 
     width: int
@@ -39,11 +39,11 @@ def find_groups(net: ICNet) -> list[Group]:
 
     Found by following one pass. ValueError where something other than convolutions, batch norms and sums makes features.
     """
-    shapes = copy.deepcopy(net).to("meta").eval()
-    image = torch.empty(1, 3, SMALLEST_TRAINING, SMALLEST_TRAINING, device="meta")
-    follower = _Follower(shapes, image)
+    followed = copy.deepcopy(net).eval()
+    image = torch.zeros(1, 3, SMALLEST_INFERENCE, SMALLEST_INFERENCE, device=net.classifier.weight.device)
+    follower = _Follower(followed, image)
     with follower, torch.no_grad():
-        stages = shapes.cascade(image)
+        stages = followed.cascade(image)
     fixed = [follower.find(each) for each in (image, *stages)]
     return [
         Group(each.width, tuple(each.writers), tuple(each.norms), tuple(each.readers))
@@ -53,9 +53,17 @@ def find_groups(net: ICNet) -> list[Group]:
 
 
 def measure_filters(net: ICNet, group: Group) -> Tensor:
-    """(width,) L1 norm of the filters that write each channel (Li et al., ICLR 2017; paper, "Model compression")."""
-    weights = [net.get_submodule(name).get_parameter("weight").detach() for name in group.writers]
-    return torch.stack([weight.abs().flatten(1).sum(dim=1) for weight in weights]).sum(dim=0)
+    """(width,) L1 norm of all filters that write a channel (Li et al., ICLR 2017; paper, "Model compression").
+
+    Of the filters as they are deployed, their batch norms merged into them: before one, a filter has no scale of its own.
+    """
+    strengths = torch.zeros(group.width, device=net.classifier.weight.device)
+    for conv_name, norm_name in zip(group.writers, group.norms, strict=True):
+        conv, norm = net.get_submodule(conv_name), net.get_submodule(norm_name)
+        assert isinstance(norm, nn.BatchNorm2d)
+        scale = norm.weight / (norm.get_buffer("running_var") + norm.eps).sqrt()
+        strengths += conv.get_parameter("weight").flatten(1).abs().sum(dim=1) * scale.abs()
+    return strengths.detach()
 
 
 def choose_largest(scores: Tensor, count: int) -> Tensor:

@@ -62,7 +62,9 @@ class SaveOnSignal(Callback):
         return told if trainer.world_size == 1 else trainer.strategy.reduce_boolean_decision(told, all=False)
 
     def _stop(self, trainer: pl.Trainer) -> None:
-        saved = f" after step {trainer.global_step}, which is saved; go on with: python run.py task.resume={self.folder}"
+        saved = (
+            f" after step {trainer.global_step}, which is saved; go on with: python run.py task.resume={self.folder}"
+        )
         raise interrupted(self.received or SIGTERM, saved)
 
 

@@ -68,9 +68,7 @@ def measure_sensitivity(cfg: DictConfig, order: Order, source: Source, judged: J
     return rows
 
 
-def list_rows(
-    cfg: DictConfig, judged: Judged, rounds: Sequence[Round]
-) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+def list_rows(cfg: DictConfig, judged: Judged, rounds: Sequence[Round]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """The given network and each round: size, work, scores, and milliseconds for which all took turns."""
     engines = [judged.engine, *(open_engine(cfg, read_source(this.best)) for this in rounds)]
     frame = judged.frames[0].image

@@ -63,9 +63,7 @@ def _read_keep(keep: object) -> tuple[float, ...]:
     if not isinstance(keep, ListConfig) or not keep or not all(_is_share(share) for share in keep):
         raise ConfigError(f"task.keep is {keep}: give a list of shares above 0 and at most 1, such as [0.75,0.5]")
     if not all(first > second for first, second in pairwise(keep)):
-        raise ConfigError(
-            f"task.keep is {keep}: give falling shares, each of the width that the network of ckpt has"
-        )
+        raise ConfigError(f"task.keep is {keep}: give falling shares, each of the width that the network of ckpt has")
     return tuple(float(share) for share in keep)
 
 
