@@ -20,11 +20,9 @@ from icnet.metrics.confusion import mean_iou
 from icnet.model.prune import cut
 from icnet.model.work import count_weights
 from icnet.tasks.compress.order import Order
-from icnet.tasks.compress.rounds import Round, open_engine, quiet
+from icnet.tasks.compress.rounds import Round, open_engine, quiet, read_data
 from icnet.tasks.evaluate.scores import summarize_exit
-from icnet.tasks.setup.build import build
 from icnet.tasks.setup.trainer import build_evaluator
-from icnet.training.datamodule import SegmentationDataModule
 from icnet.training.evaluation import judge
 from icnet.weights.checkpoint import Source, read_source
 
@@ -42,11 +40,8 @@ class Judged(NamedTuple):
 
 def judge_given(cfg: DictConfig, folder: Path, engine: TorchEngine) -> Judged:
     """All validation frames, as the rounds are judged."""
-    data: SegmentationDataModule = build(cfg.data)
-    data.prepare_data()
-    data.setup()
-    trainer, frames = build_evaluator(quiet(cfg), folder), JudgedDataset(data.val_set.samples, data.classes)
-    return Judged(trainer, engine, frames, judge(trainer, engine, {}, frames, data.num_workers).matrices)
+    trainer, (_, frames) = build_evaluator(quiet(cfg), folder), read_data(cfg)
+    return Judged(trainer, engine, frames, judge(trainer, engine, {}, frames, cfg.data.num_workers).matrices)
 
 
 def measure_sensitivity(cfg: DictConfig, order: Order, source: Source, judged: Judged) -> list[dict[str, Any]]:

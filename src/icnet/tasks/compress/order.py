@@ -49,8 +49,8 @@ def read_order(task: DictConfig, seed: int, net: ICNet) -> Order:
         narrowest = min(widths, key=widths.__getitem__)
         if round(keep[-1] * widths[narrowest]) < 1:
             raise ConfigError(
-                f"task.keep has {keep[-1]}, which leaves {narrowest} none of its {widths[narrowest]} filters: give more than "
-                f"{0.5 / widths[narrowest]:g}"
+                f"task.keep has {keep[-1]}, which leaves {narrowest} none of its {widths[narrowest]} filters: give more "
+                f"than {0.5 / widths[narrowest]:g}"
             )
         order = Order(keep, task.rank, seed, widths)
         cut(net, order.choose(net, keep[-1]))

@@ -61,11 +61,8 @@ def run_round(cfg: DictConfig, order: Order, this: Round, before: Path) -> Path:
     net = cut(net, order.choose(net, this.keep))
     if not is_follower():
         make_folder(this.folder)
-    data: SegmentationDataModule = build(cfg.data)
-    data.prepare_data()
-    data.setup()
+    data, frames = read_data(cfg)
     trainer = build_evaluator(quiet(cfg), this.folder)
-    frames = JudgedDataset(data.val_set.samples, data.classes)
     miou = mean_iou(judge(trainer, open_engine(cfg, source, net), {}, frames, data.num_workers).matrix)
     log.info("Keeping %g of the filters: mIoU %.4f before fine-tuning", this.keep, miou)
     own = settings_of(cfg, this, net)
@@ -73,6 +70,14 @@ def run_round(cfg: DictConfig, order: Order, this: Round, before: Path) -> Path:
     trainer = build_trainer(own, this.folder, monitor="val/miou")
     folder = train_network(own, this.folder, trainer, data, network, {"miou_cut": plain(miou)})
     return this._replace(folder=folder).best
+
+
+def read_data(cfg: DictConfig) -> tuple[SegmentationDataModule, JudgedDataset]:
+    """What a round trains on, and the frames by which all networks are judged."""
+    data: SegmentationDataModule = build(cfg.data)
+    data.prepare_data()
+    data.setup()
+    return data, JudgedDataset(data.val_set.samples, data.classes)
 
 
 def open_engine(cfg: DictConfig, source: Source, net: ICNet | None = None) -> TorchEngine:
@@ -85,7 +90,7 @@ def open_engine(cfg: DictConfig, source: Source, net: ICNet | None = None) -> To
 
 
 def settings_of(cfg: DictConfig, this: Round, net: ICNet) -> DictConfig:
-    """The configuration of a round's training: it goes on from its own folder, and its labels are sampled as `net` resizes."""
+    """The configuration of a round's training: it goes on from its own folder; labels are sampled as `net` resizes."""
     resume = str(this.folder) if cfg.task.resume else None
     merged = OmegaConf.merge(cfg, {"task": {"resume": resume}, "model": {"align_corners": net.resize.align_corners}})
     assert isinstance(merged, DictConfig)
