@@ -53,7 +53,7 @@ def compress(cfg: DictConfig) -> None:
     results = [this.read_results() for this in rounds]
     metrics = results[-1]["metrics"] | {"image_ms": rows[-1]["image_ms"], "full": full, "rounds": rows}
     protocol = results[-1]["protocol"] | {
-        "checkpoint": str(source.origin),
+        "given": str(source.origin),
         "given_sha256": sha256(source.origin),
         "keep": list(order.keep),
         "rank": order.rank,
