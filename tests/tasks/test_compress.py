@@ -23,6 +23,7 @@ from icnet.model.prune import cut, find_groups
 from icnet.model.trunks.resnet import resnet18
 from icnet.report.compress import write_compression
 from icnet.report.results import write_results
+from icnet.streets.write import write_streets
 from icnet.tasks.compress.order import Order, read_order
 from icnet.tasks.setup.resume import resumed_config
 from icnet.weights.checkpoint import load_checkpoint
@@ -240,3 +241,20 @@ def test_a_signal_saves_the_step_of_the_round_and_names_the_folder_to_go_on_with
     assert "Traceback" not in said
     assert (folder / "rounds" / "0.75" / "checkpoints" / "last.ckpt").is_file()
     assert not (folder / "results.json").exists()
+
+
+@pytest.mark.slow
+def test_a_halved_network_beats_one_of_half_width_that_learned_as_long_as_it_was_fine_tuned(tmp_path: Path) -> None:
+    """And fine-tuning brings back most of what the cut took. At an equal number of samples in all it need not: README."""
+    root = write_streets(tmp_path / "streets", train=60, val=16, size=(64, 128), seed=0)
+    small = ("backbone=resnet18", "model.backbone.width=0.25", "model.fusion_channels=32")
+    smaller = ("backbone=resnet18", "model.backbone.width=0.125", "model.fusion_channels=16")
+    samples = ("data.crop_size=[64,64]", "data.batch_size=4")
+    full = run_plain(tmp_path / "full", root, *small, *samples, "trainer.max_steps=160")["metrics"]["miou"]
+    scratch = run_plain(tmp_path / "scratch", root, *smaller, *samples, "trainer.max_steps=80")["metrics"]["miou"]
+    ckpt = f"ckpt={tmp_path / 'full' / 'checkpoints' / 'best.ckpt'}"
+    rounds = ("task=compress", "task.keep=[0.5]", "task.sensitivity_images=0", "trainer.max_steps=80")
+    (halved,) = run_plain(tmp_path / "halved", root, *rounds, *samples, ckpt)["metrics"]["rounds"]
+    assert halved["miou"] > scratch + 0.03
+    assert halved["miou_cut"] < full - 0.03
+    assert halved["miou"] - halved["miou_cut"] > 0.6 * (full - halved["miou_cut"])
