@@ -12,8 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from icnet.model.icnet import ICNet
-from icnet.model.layers import ConvBN
 from icnet.model.prune import Group, choose_largest, cut, find_groups, measure_filters
+from icnet.model.trunk import TrunkSpec
+from icnet.model.trunks.efficientnet_lite import efficientnet_lite
 from icnet.model.trunks.resnet import ResNet, ResNetSpec, resnet18, resnet34, resnet50, resnet101
 from icnet.model.work import count_macs, count_weights
 
@@ -27,7 +28,7 @@ def _no_gradients() -> Any:
         yield
 
 
-def trained(spec: ResNetSpec, **settings: Any) -> ICNet:
+def trained(spec: TrunkSpec, **settings: Any) -> ICNet:
     """A network whose batch norms are as far from their starting values as training takes them."""
     net = ICNet(spec, 4, **settings).eval()
     for module in net.modules():
@@ -53,13 +54,25 @@ def named(net: ICNet, name: str) -> Group:
     return next(group for group in find_groups(net) if group.name == name)
 
 
-@pytest.mark.parametrize("stem", ["3x3", "7x7"])
-@pytest.mark.parametrize("maker", MAKERS)
-def test_cutting_filters_is_making_them_zero_after_their_batch_norm(maker: Maker, stem: str) -> None:
-    """Any channels of all groups at once, in a network of any width and geometry, at odd sizes."""
+def random_specs() -> list[Any]:
+    """Every depth and stem of a ResNet, and the other family; one width each."""
+    chance = random.Random(0)
+    found = [
+        pytest.param(
+            maker(width=chance.choice([0.0625, 0.125]), stem=stem, stride_on=chance.choice(["1x1", "3x3"])),
+            id=f"{maker.__name__}, {stem}",
+        )
+        for maker in MAKERS
+        for stem in ("3x3", "7x7")
+    ]
+    return [*found, pytest.param(efficientnet_lite(width=0.25), id="efficientnet_lite")]
+
+
+@pytest.mark.parametrize("spec", random_specs())
+def test_cutting_filters_is_making_them_zero_after_their_batch_norm(spec: TrunkSpec) -> None:
+    """Any channels of all groups at once, in a network of any geometry, at odd sizes."""
     torch.manual_seed(0)
-    chance = random.Random(f"{maker.__name__} {stem}")
-    spec = maker(width=chance.choice([0.0625, 0.125]), stem=stem, stride_on=chance.choice(["1x1", "3x3"]))
+    chance = random.Random(str(spec))
     net = trained(spec, fusion_channels=chance.choice([None, 12, (7, 10)]), align_corners=chance.random() < 0.5)
     kept = {
         group: torch.randperm(group.width)[: chance.randint(1, group.width)].sort().values for group in find_groups(net)
@@ -160,11 +173,9 @@ def test_a_layer_of_another_kind_cannot_be_cut() -> None:
 
 
 def test_a_depthwise_convolution_is_cut_with_what_it_reads() -> None:
-    net = trained(resnet18(width=0.125), fusion_channels=16)
-    layer = net.backbone.conv4[1].conv1 = ConvBN(32, 32, 3)
-    layer.conv = nn.Conv2d(32, 32, 3, padding=1, groups=32, bias=False)
-    group = named(net, "backbone.conv4.0.conv2")
-    assert "backbone.conv4.1.conv1.conv" in group.writers
+    group = named(ICNet(efficientnet_lite(width=0.25), 3), "backbone.stages.1.0.expand")
+    assert group.writers == tuple(f"backbone.stages.1.0.{part}.conv" for part in ("expand", "depthwise"))
+    assert group.readers == ("backbone.stages.1.0.project.conv",)
 
 
 def test_a_trunk_whose_description_does_not_follow_cannot_be_cut(monkeypatch: pytest.MonkeyPatch) -> None:
