@@ -76,7 +76,7 @@ def run(cfg: DictConfig) -> None:
             resumed = resumed_config(cfg, list(HydraConfig.get().overrides.task))
             if resumed is None:
                 print(
-                    f"{cfg.task.resume} has finished: its results.json is there. Give trainer.max_steps to train longer"
+                    f"{cfg.task.resume} has finished: its results.json is there. A larger trainer.max_steps trains on"
                 )
                 return
             cfg = resumed

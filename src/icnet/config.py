@@ -25,6 +25,7 @@ TASKS = {
     "prepare": "icnet.tasks.prepare.prepare:prepare",
     "benchmark": "icnet.tasks.benchmark.benchmark:benchmark",
     "export": "icnet.tasks.export.export:export",
+    "compress": "icnet.tasks.compress.compress:compress",
 }
 _TRAINING = ("train", "pretrain")
 # The groups without which there is no configuration
@@ -45,6 +46,7 @@ _UNUSED = {
     "prepare": ("source", "ckpt"),
     "export": ("source", "logger", *_OF_A_FIT),
     "benchmark": ("source", "logger"),
+    "compress": ("source", "data.split", "optimizer.new_layers_multiple"),
 }
 # Of task=benchmark, by task.what
 _OF_AN_ENGINE = ("model", "backbone", *_OF_A_FIT)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pytorch_lightning as pl
 from omegaconf import DictConfig
 
 from icnet.data.class_weights import check_weights, compute_class_weights
@@ -41,12 +42,26 @@ def train(cfg: DictConfig) -> None:
     """Fit, score the best checkpoint, write what a run leaves in its folder."""
     if wants_list(cfg):
         return
-    begin = time.monotonic()
     start(cfg.seed)
     folder = run_folder()
     trainer = build_trainer(cfg, folder, monitor="val/miou")
     data: SegmentationDataModule = build(cfg.data)
-    network = build_network(cfg, data)
+    train_network(cfg, folder, trainer, data, build_network(cfg, data))
+
+
+def train_network(
+    cfg: DictConfig,
+    folder: Path,
+    trainer: pl.Trainer,
+    data: SegmentationDataModule,
+    network: Network,
+    known: Mapping[str, Any] | None = None,
+) -> Path:
+    """What `train` does with a network; returns the folder as all processes know it afterwards.
+
+    known: further metrics for results.json.
+    """
+    begin = time.monotonic()
     build_objective(cfg, data)  # refuses what cannot be before any data are read
     if data.prepare is not None:
         log.info("Preparing the frames in %s (some seconds, on first use)", data.root)
@@ -68,8 +83,8 @@ def train(cfg: DictConfig) -> None:
     engine, frames = read_best(cfg, best), JudgedDataset(data.val_set.samples, data.classes)
     result = judge(trainer, engine, other_exits(engine), frames, data.num_workers)
     if not trainer.is_global_zero:
-        return
-    metrics = summarize_evaluation(result, data.classes) | measure_exits(engine, result, frames)
+        return folder
+    metrics = summarize_evaluation(result, data.classes) | measure_exits(engine, result, frames) | dict(known or {})
     protocol = describe_protocol(cfg, module, data, best)
     protocol |= {"parameters": engine.card.parameters, "timing": describe_timing(engine, frames)}
     protocol["macs"] = engine.count_macs(tuple(protocol["image_size"]))
@@ -80,6 +95,7 @@ def train(cfg: DictConfig) -> None:
     print_classes(metrics, "Validation, best checkpoint")
     log.info("mIoU %.4f; report: %s", metrics["miou"], folder / "report.html")
     finish_tracking(trainer, metrics, protocol, result.matrix, best)
+    return folder
 
 
 def build_objective(cfg: DictConfig, data: SegmentationDataModule, weights: Sequence[float] | None = None) -> Objective:
