@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from icnet.data.check.duplicates import find_copies
-from icnet.data.dataset import Draw, Place, SegmentationDataset
+from icnet.data.dataset import Draw, Place, SegmentationDataset, TrainSampler
 from icnet.data.images import read_image, write_image
 from icnet.data.labels import UNLABELLED, ClassTable
 from icnet.data.layouts import FolderLayout, Sample
@@ -54,7 +55,8 @@ def steps_of(world_size: int, batch_size: int, joined: int, epoch: int, start: P
     """The draws of each step of an epoch over all processes."""
     processes = []
     for rank in range(world_size):
-        sampler = JoinedSampler(LABELLED, batch_size, 0, rank, world_size, start, UNLABELLED_FRAMES, joined)
+        labelled = TrainSampler(LABELLED, batch_size, 0, rank, world_size, start)
+        sampler = JoinedSampler(labelled, UNLABELLED_FRAMES, joined)
         sampler.set_epoch(epoch)
         draws, size = list(sampler), batch_size + joined
         assert len(draws) % size == 0
@@ -66,7 +68,7 @@ def test_each_batch_has_its_share_of_frames_without_labels() -> None:
     for step in steps_of(1, batch_size=2, joined=3, epoch=1):
         assert sum(draw.sample < LABELLED for draw in step) == 2
         assert sum(LABELLED <= draw.sample < LABELLED + UNLABELLED_FRAMES for draw in step) == 3
-    sampler = JoinedSampler(LABELLED, 2, 0, 0, 1, BEGIN, UNLABELLED_FRAMES, 3)
+    sampler = JoinedSampler(TrainSampler(LABELLED, 2, 0), UNLABELLED_FRAMES, 3)
     assert len(sampler) == len(list(sampler)) == 6 * 5
 
 
@@ -78,7 +80,7 @@ def test_the_labelled_frames_come_as_they_do_without_others() -> None:
 def test_each_pass_has_every_unlabelled_frame_once_in_an_order_of_its_own_and_goes_on_over_epochs() -> None:
     drawn = []
     for epoch in range(3):
-        sampler = JoinedSampler(LABELLED, 3, 0, 0, 1, BEGIN, UNLABELLED_FRAMES, 2)
+        sampler = JoinedSampler(TrainSampler(LABELLED, 3, 0), UNLABELLED_FRAMES, 2)
         sampler.set_epoch(epoch)
         drawn += [draw for draw in sampler if draw.sample >= LABELLED]
     assert [draw.epoch for draw in drawn] == [n // UNLABELLED_FRAMES for n in range(3 * 4 * 2)]  # 4 steps an epoch
@@ -112,6 +114,21 @@ def test_a_frame_without_labels_is_marked_so_and_what_it_is_padded_with_is_ignor
     assert sorted(small.unique().tolist()) == [UNLABELLED, 255]
     assert (small == UNLABELLED).sum() == 20 * 24
     assert (data[Draw(0, 0)].label == 0).all()
+
+
+class StubPack:
+    """Frames that no file holds."""
+
+    def read(self, number: int) -> tuple[Any, Any]:
+        return np.full((*SIZE, 3), number, np.uint8), np.ones(SIZE, np.uint8)
+
+
+def test_labelled_frames_are_read_from_their_pack_and_others_from_files(root: Path) -> None:
+    packed: Any = StubPack()
+    labelled = SegmentationDataset(samples(root, "train"), CLASSES, Augment((40, 48)), packed=packed)
+    data = JoinedDataset(labelled, [root / "extra/5.png"])
+    assert [np.unique(part[:, :]).tolist() for part in data.read(2)] == [[2], [1]]
+    assert np.array_equal(data.read(3)[0][:, :], read_image(root / "extra/5.png"))
 
 
 def test_passes_have_augmentations_of_their_own(root: Path) -> None:

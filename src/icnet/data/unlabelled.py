@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from icnet.data.check.duplicates import find_copies
-from icnet.data.dataset import Draw, Place, SegmentationDataset, TrainSampler
+from icnet.data.dataset import Draw, SegmentationDataset, TrainSampler
 from icnet.data.images import read_image, read_pair
 from icnet.data.judged import is_predicted, match_predictions
 from icnet.data.labels import UNLABELLED
@@ -27,10 +27,9 @@ log = logging.getLogger(__name__)
 class JoinedDataset(SegmentationDataset):
     """The labelled frames of training, and numbered behind them the unlabelled ones, which are augmented alike.
 
-    All of an unlabelled frame is `UNLABELLED`, or has the label map that another program wrote; what it is padded with is
-    ignored as ever. They are read from their files, also where the labelled ones are packed.
+    An unlabelled frame is `UNLABELLED`, or has the label map that another program wrote; padding is ignored as ever. It is
+    read from its file, also where the labelled ones are packed. The length is that of the labelled ones.
 
-    labelled: its samples, settings and packs; its length is that of both, as unlabelled frames make no epoch longer.
     label_maps: the folder of label maps, found as `match_predictions` does; None: a network will answer.
     """
 
@@ -52,27 +51,16 @@ class JoinedDataset(SegmentationDataset):
 
 
 class JoinedSampler(TrainSampler):
-    """Behind the labelled samples of each batch, `joined` unlabelled ones; those alone make the epochs.
+    """Behind the labelled samples of each batch `joined` unlabelled ones, which make no epoch longer.
 
-    The unlabelled frames come in passes of their own, each in a new order, which go on from one epoch to the next. Which of
-    them a step gets depends on the seed and on the labelled samples before it alone: on no number of processes, and on no
-    stop. The pass takes the place of the epoch in what decides their augmentation.
+    These come in passes of their own, each in a new order, which go on from one epoch to the next: a step gets the same ones
+    on any number of processes, and after a stop. The pass stands for the epoch in what decides their augmentation.
 
-    unlabelled: how many there are, numbered from `length` on.
+    order: of the labelled samples. unlabelled: how many others there are, numbered behind them.
     """
 
-    def __init__(
-        self,
-        length: int,
-        batch_size: int,
-        seed: int,
-        rank: int,
-        world_size: int,
-        start: Place,
-        unlabelled: int,
-        joined: int,
-    ) -> None:
-        super().__init__(length, batch_size, seed, rank, world_size, start)
+    def __init__(self, order: TrainSampler, unlabelled: int, joined: int) -> None:
+        super().__init__(order.length, order.batch_size, order.seed, order.rank, order.world_size, order.start)
         self.unlabelled, self.joined = unlabelled, joined
 
     def __len__(self) -> int:
@@ -82,9 +70,8 @@ class JoinedSampler(TrainSampler):
         labelled = super().__iter__()
         for batch in self.batches:
             yield from islice(labelled, self.batch_size)
-            # batches of single processes before this one, in the epochs before (whole ones) and in this epoch
-            before = self.epoch * (self.length // self.batch_size)
-            before += self.samples_after(self.epoch, batch) // self.batch_size + self.rank
+            done = self.samples_after(self.epoch, batch) // self.batch_size  # batches of one process, in this epoch
+            before = self.epoch * (self.length // self.batch_size) + done + self.rank
             for number in range(before * self.joined, (before + 1) * self.joined):
                 turn, place = divmod(number, self.unlabelled)
                 yield Draw(turn, self.length + int(_order(self.seed, turn, self.unlabelled)[place]))

@@ -31,11 +31,13 @@ _PREFETCH = 4  # batches a worker is ahead: samples differ in what they cost
 class ResumableDataModule(pl.LightningDataModule):
     """Writes its place in the data into checkpoints, and goes on from there.
 
-    train_set; batch_size, per device; seed, of the order: set by the subclass.
+    train_set; batch_size, per device; joined, samples of a batch that are not of this order; seed, of the order: set by the
+    subclass.
     """
 
     train_set: Sized
     batch_size: int
+    joined = 0
     seed: int
     start = Place(0, 0)
 
@@ -55,7 +57,8 @@ class ResumableDataModule(pl.LightningDataModule):
 
     def build_sampler(self) -> TrainSampler:
         """The order of the training samples, from where a resumed run goes on."""
-        return TrainSampler(len(self.train_set), self.batch_size, self.seed, *place_of(self.trainer), self.start)
+        batch_size = self.batch_size - self.joined
+        return TrainSampler(len(self.train_set), batch_size, self.seed, *place_of(self.trainer), self.start)
 
 
 class SegmentationDataModule(ResumableDataModule):
@@ -188,11 +191,8 @@ class SegmentationDataModule(ResumableDataModule):
         return self._packs.get(what)
 
     def build_sampler(self) -> TrainSampler:
-        if not isinstance(self.train_set, JoinedDataset):
-            return super().build_sampler()
-        labelled, place = self.batch_size - self.joined, place_of(self.trainer)
-        images = len(self.train_set.images)
-        return JoinedSampler(len(self.train_set), labelled, self.seed, *place, self.start, images, self.joined)
+        labelled = super().build_sampler()
+        return JoinedSampler(labelled, len(self._images), self.joined) if self.joined else labelled
 
     def train_dataloader(self) -> DataLoader[Frame]:
         return build_loader(self.train_set, self.build_sampler(), self.batch_size, self.num_workers, self.trainer)

@@ -74,12 +74,8 @@ def check_teacher(engine: Engine, path: Path, data: SegmentationDataModule) -> N
 
 def describe_teacher(cfg: DictConfig, data: SegmentationDataModule) -> dict[str, Any]:
     """What a protocol says of it, and of the frames that it answers for; nothing where nobody taught."""
-    teacher = cfg.task.teacher
-    if not teacher:
-        return {}
-    about = {"teacher": teacher}
-    if not find_label_maps(cfg):
-        about["teacher_sha256"] = sha256(Path(teacher))
+    path = cfg.task.teacher
+    about = {"teacher": path, "teacher_sha256": None if find_label_maps(cfg) else sha256(Path(path))} if path else {}
     if isinstance(data.train_set, JoinedDataset):
         about |= {"unlabelled_images": len(data.train_set.images), "confidence": cfg.task.confidence}
     return about
