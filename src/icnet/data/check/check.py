@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from icnet.data.check.duplicates import Place, find_duplicates
 from icnet.data.check.findings import Finding, Kind
 from icnet.data.check.frames import FrameFacts, read_frame
 from icnet.data.check.values import Form, Values, add_up, count_classes, looks_like_train_ids
+from icnet.data.division import Division, find_shared, group_of, propose_group, say_groups
 from icnet.data.labels import ClassTable
 from icnet.data.layouts import BadLine, Layout, MissingLabel, Sample, Survey
 from icnet.data.pipeline import count_cores, overlap
-from icnet.data.subset import split_off, spread
+from icnet.data.subset import spread
 from icnet.errors import DataError
 
 SAMPLE = 500  # label files of a split that are decoded where not all are
@@ -46,11 +47,15 @@ class SplitFacts:
 
 @dataclass
 class Facts:
-    """What was found in a data set. deep: whether every file was decoded."""
+    """What was found in a data set.
+
+    deep: whether every file was decoded. group: the expression by which frames belong together, given or found.
+    """
 
     splits: list[SplitFacts]
     findings: list[Finding]
     deep: bool
+    group: str | None = None
 
     @property
     def values(self) -> dict[Form, Counter[int]]:
@@ -63,18 +68,17 @@ def check_data(
     splits: Sequence[str],
     classes: ClassTable | None,
     *,
-    train: Sequence[str] = (),
-    val_fraction: float | None = None,
+    division: Division = Division((), ()),  # noqa: B008  immutable
     deep: bool = False,
     workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Facts:
     """Survey the splits, read their frames, compare them.
 
-    classes: None where they are not known yet. train: the splits that are trained on; val_fraction: the share of them that
-    is set aside for validation. deep: decode every file; otherwise images are looked at by header and end alone, of the
-    labels an even choice of SAMPLE files in each split is decoded, all where classes are to be found. workers: threads.
-    progress: called with the number of frames that are done and of all.
+    classes: None where they are not known yet. division: which of the frames train and which validate. deep: decode every
+    file; otherwise images are looked at by header and end alone, of the labels an even choice of SAMPLE files in each split
+    is decoded, all where classes are to be found. workers: threads. progress: called with the number of frames that are done
+    and of all.
     Raises DataError where no split is there at all.
     """
     surveys, findings = _survey(layout, splits)
@@ -83,7 +87,8 @@ def check_data(
         findings += _survey_findings(survey)
     every = deep or classes is None
     jobs = [(split, sample, chosen) for split in found.splits for sample, chosen in _choose(surveys[split.name], every)]
-    aside = _set_aside([s for name, survey in surveys.items() if name in train for s in survey.samples], val_fraction)
+    training = [s for name, survey in surveys.items() if name in division.train for s in survey.samples]
+    aside = _set_aside(training, division)
     places = []
     frames = overlap(
         lambda job: read_frame(job[1], classes, decode_image=deep, decode_label=job[2]), jobs, workers or count_cores()
@@ -97,17 +102,35 @@ def check_data(
         if progress is not None:
             progress(done, len(jobs))
     findings += find_duplicates(places)
+    validation = aside or {s for name, survey in surveys.items() if name in division.val for s in survey.samples}
+    found.group = division.group or propose_group([*training, *(validation - aside)])
+    if found.group is not None:
+        findings += _group_findings(set(training) - aside, validation, found.group, [*surveys])
     if classes is not None:
-        findings += _value_findings(found, train, classes)
+        findings += _value_findings(found, division.train, classes)
     return found
 
 
-def _set_aside(samples: list[Sample], val_fraction: float | None) -> set[Sample]:
-    """The frames that validate; none where there are too few, which training says."""
+def _set_aside(samples: list[Sample], division: Division) -> set[Sample]:
+    """The training frames that validate; none where there are too few, which training says."""
     try:
-        return set() if val_fraction is None else set(split_off(samples, val_fraction)[1])
+        return set(division.cut(samples)[1]) if division.cuts else set()
     except DataError:
         return set()
+
+
+def _group_findings(
+    train: Collection[Sample], val: Collection[Sample], group: str, splits: Sequence[str]
+) -> Iterator[Finding]:
+    """Whether frames that belong together stand on both sides."""
+    if shared := find_shared(train, val, group):
+        groups = say_groups(group_of(sample, group) for sample in (*train, *val))
+        yield Finding(
+            Kind.SHARED_GROUP,
+            f"{sum(shared.values())} of {len(val)} validation frames are of a group that trains, too "
+            f"({say_groups(shared.elements())}; data.group='{group}'): their score flatters. data.train_split=["
+            f"{','.join(splits)}] data.holdout=NAME judges a group that training has not seen; there are {groups}",
+        )
 
 
 def _value_findings(found: Facts, train: Sequence[str], classes: ClassTable) -> Iterator[Finding]:

@@ -22,6 +22,7 @@ class Kind(Enum):
     BLENDED = ("blended label colours", True)
     NO_CLASSES = ("no classes can be proposed", True)
     LEAK = ("same frame in two splits", True)
+    SHARED_GROUP = ("frames of one drive in two splits", False)
     REPEATED = ("same frame twice", False)
     ORPHAN = ("label without image", False)
     UNREAD = ("file that is not read", False)
