@@ -62,9 +62,7 @@ class Distillation:
             raise ValueError(f"loss.stages is {list(stages)}: name some of {', '.join(STAGES)}, each once")
         if not 0 <= confidence < 1:
             raise ConfigError(f"task.confidence is {confidence}: give a probability of at least 0 and below 1")
-        self.by_labels = CascadeLoss(
-            sub4, sub24, sub124, IGNORE, class_weights=class_weights, align_corners=align_corners
-        )
+        self.by_labels = CascadeLoss(sub4, sub24, sub124, IGNORE, class_weights, align_corners=align_corners)
         self.kind, self.weight, self.stages = kind, weight, stages
         self.teacher, self.confidence = teacher, confidence
         self.resize = Resize(align_corners)
@@ -73,9 +71,7 @@ class Distillation:
         """As an `Objective`: the losses by labels, and teacher_sub4, teacher_sub24, teacher_sub124."""
         if self.teacher is None:
             return self.by_labels.terms(frames, outputs, labels)
-        scores = self.teacher.scores(
-            frames
-        ).clone()  # an engine's are inference tensors, which autograd refuses to save
+        scores = self.teacher.scores(frames)
         labels = answer_unlabelled(labels, scores, self.confidence)
         terms = self.by_labels.terms(frames, outputs, labels)
         for name in self.stages:
