@@ -35,7 +35,8 @@ NEEDED = ("task", "model", "backbone", "module", "trainer", "data", "loss", "opt
 # prepare hands what is said of the training on, in the command that it proposes
 _OF_A_FIT = (
     "loss", "optimizer", "scheduler", "module", "callbacks", "trainer.max_steps", "trainer.max_epochs",
-    "trainer.limit_train_batches", "trainer.limit_val_batches", "data.train_share",
+    "trainer.limit_train_batches", "trainer.limit_val_batches", "data.train_share", "data.unlabelled",
+    "data.unlabelled_share",
 )  # fmt: skip
 _OF_A_CASCADE = ("model.align_corners", "model.fusion", "model.fusion_channels")
 _UNUSED = {
@@ -222,5 +223,8 @@ def _check_given(root: Mapping[str, Any], given: Sequence[str]) -> Iterator[str]
         yield f"trainer.check_val_every_n_epoch: without effect while trainer.val_check_interval={every}; set that to null"
     if "pair" in given:
         yield "pair follows from data= and backbone=: leave it out, and set what it sets (conf/pair) by its own name"
+    idle = [key for key in ("data.unlabelled_share", "task.confidence") if key in given]
+    if idle and not root["data"].get("unlabelled"):
+        yield f"{', '.join(idle)}: of frames without labels, and there are none; add data.unlabelled=DIR or leave out"
     if {"task.weights", "model.backbone.weights"} <= set(given):
         yield "task.weights brings the backbone, too: leave model.backbone.weights out"
