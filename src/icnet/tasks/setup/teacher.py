@@ -18,7 +18,7 @@ from icnet.tasks.evaluate.evaluate import check_classes
 from icnet.tasks.setup.device import choose_autocast
 from icnet.tasks.setup.trained import Trained
 from icnet.training.datamodule import SegmentationDataModule
-from icnet.weights.download import sha256
+from icnet.weights.download import locate, sha256
 
 log = logging.getLogger(__name__)
 
@@ -47,8 +47,9 @@ def read_teacher(cfg: DictConfig, data: SegmentationDataModule) -> Engine | None
     if path and not asked:
         raise ConfigError(f"task.teacher={path} is a network, which this loss asks nothing: add loss=distill")
     if path:
-        engine = load_engine(path, choose_autocast(cfg.trainer), channels_last=cfg.model.channels_last)
-        check_teacher(engine, Path(path), data)
+        file = locate(path)
+        engine = load_engine(file, choose_autocast(cfg.trainer), channels_last=cfg.model.channels_last)
+        check_teacher(engine, file, data)
         return engine
     if asked or data.unlabelled is not None:
         who = f"data.unlabelled={data.unlabelled}" if data.unlabelled is not None else "this loss"
@@ -75,7 +76,7 @@ def check_teacher(engine: Engine, path: Path, data: SegmentationDataModule) -> N
 def describe_teacher(cfg: DictConfig, data: SegmentationDataModule) -> dict[str, Any]:
     """What a protocol says of it, and of the frames that it answers for; nothing where nobody taught."""
     path = cfg.task.teacher
-    about = {"teacher": path, "teacher_sha256": None if find_label_maps(cfg) else sha256(Path(path))} if path else {}
+    about = {"teacher": path, "teacher_sha256": None if find_label_maps(cfg) else sha256(locate(path))} if path else {}
     if isinstance(data.train_set, JoinedDataset):
         about |= {"unlabelled_images": len(data.train_set.images), "confidence": cfg.task.confidence}
     return about
