@@ -31,7 +31,6 @@ from icnet.tasks.export.certificate import Certificate
 from icnet.weights.checkpoint import read_source
 
 pytest.importorskip("onnxruntime", reason='needs the extra: pip install -e ".[export]"')
-pytestmark = pytest.mark.xdist_group("export")  # what is made once is made in one process
 
 
 @pytest.fixture(scope="module")
