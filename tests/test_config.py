@@ -8,8 +8,9 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
-from icnet.config import check_config, conf_folder, make_fresh
+from icnet.config import check_config, make_fresh
 from icnet.errors import ConfigError, ICNetError
+from icnet.files import conf_folder
 
 # The recipe of each data set
 DATA = {
@@ -155,6 +156,14 @@ def test_a_trunk_that_starts_from_imagenet_brings_its_optimizer_and_obeys_anothe
     assert few.trainer.max_steps * few.data.batch_size == 10_400  # the length is that of the data's recipe
     for choice in ("experiment=icnet_cityscapes", "optimizer=sgd"):
         assert composed(choice, "backbone=efficientnet_lite2").optimizer == composed(choice).optimizer
+
+
+@pytest.mark.parametrize("variant", [0, 1, 2])
+def test_what_suits_data_and_trunk_together_is_composed_by_choosing_them(variant: int) -> None:
+    light = composed("experiment=icnet_camvid", f"backbone=efficientnet_lite{variant}").data.augment
+    assert (light.brightness, light.contrast, light.saturation, light.hue) == (0.3, 0.3, 0.3, 0.05)
+    assert composed("experiment=icnet_camvid").data.augment.brightness == 0
+    assert "pair follows from data= and backbone=" in refusal("pair=camvid")
 
 
 def test_frames_of_ones_own_train_by_a_recipe_for_few_frames() -> None:

@@ -12,7 +12,7 @@ from icnet.data.check.frames import FrameFacts, read_frame
 from icnet.data.check.values import Form, Values, add_up, count_classes, looks_like_train_ids
 from icnet.data.division import Division, find_shared, group_of, propose_group, say_groups
 from icnet.data.labels import ClassTable
-from icnet.data.layouts import BadLine, Layout, MissingLabel, Sample, Survey
+from icnet.data.layouts import BadAnnotation, BadLine, Layout, MissingLabel, Sample, Survey
 from icnet.data.pipeline import count_cores, overlap
 from icnet.data.subset import spread
 from icnet.errors import DataError
@@ -177,7 +177,8 @@ def _start(name: str, survey: Survey) -> SplitFacts:
 def _survey_findings(survey: Survey) -> Iterator[Finding]:
     """What the names of the files tell."""
     for error in survey.refused:
-        yield Finding(Kind.BAD_LINE if isinstance(error, BadLine) else Kind.MISSING_LABEL, str(error))
+        kinds = {BadLine: Kind.BAD_LINE, BadAnnotation: Kind.BAD_ANNOTATION}
+        yield Finding(kinds.get(type(error), Kind.MISSING_LABEL), str(error))
     wanted = {error.label for error in survey.refused if isinstance(error, MissingLabel)}
     for orphan in survey.orphans:
         if orphan.suffix != ".png" and orphan.suffix.lower() == ".png" and orphan.with_suffix(".png") in wanted:
@@ -189,6 +190,7 @@ def _survey_findings(survey: Survey) -> Iterator[Finding]:
             )
         else:
             yield Finding(Kind.ORPHAN, f"{orphan} belongs to no image")
+    yield from (Finding(Kind.ANNOTATION, note) for note in survey.notes)
     for path in survey.unread:
         yield Finding(Kind.UNREAD, f"{path} lies beside the images, but its name is not that of an image here")
 

@@ -21,6 +21,7 @@ from icnet.tasks.compress.order import read_order
 from icnet.tasks.compress.rounds import open_engine, plan_rounds, run_round
 from icnet.tasks.evaluate.evaluate import check_classes
 from icnet.tasks.setup.build import build, run_folder
+from icnet.tasks.setup.teacher import find_label_maps, read_teacher
 from icnet.tasks.setup.trained import Trained, check_checkpoint
 from icnet.tasks.setup.trainer import check_ranges, check_recipe, start
 from icnet.tasks.train import build_objective
@@ -68,10 +69,10 @@ def compress(cfg: DictConfig) -> None:
 
 def check_settings(cfg: DictConfig, given: Trained) -> None:
     """Refuse what a round would refuse, before the first one begins."""
-    data: SegmentationDataModule = build(cfg.data)
+    data: SegmentationDataModule = build(cfg.data, label_maps=find_label_maps(cfg))
     check_classes(given, data)
     check_ranges(cfg)
     check_recipe(cfg)
-    build_objective(cfg, data)
+    build_objective(cfg, data, read_teacher(cfg, data))
     if cfg.task.sensitivity_images < 0:
         raise ConfigError(f"task.sensitivity_images is {cfg.task.sensitivity_images}: give 0 (none) or more")

@@ -21,6 +21,7 @@ from icnet.tasks.compress.order import Order
 from icnet.tasks.setup.build import build
 from icnet.tasks.setup.device import choose_autocast
 from icnet.tasks.setup.network import Network
+from icnet.tasks.setup.teacher import find_label_maps
 from icnet.tasks.setup.trainer import build_evaluator, build_trainer, start
 from icnet.tasks.train import train_network
 from icnet.training.datamodule import SegmentationDataModule
@@ -74,7 +75,7 @@ def run_round(cfg: DictConfig, order: Order, this: Round, before: Path) -> Path:
 
 def read_data(cfg: DictConfig) -> tuple[SegmentationDataModule, JudgedDataset]:
     """What a round trains on, and the frames by which all networks are judged."""
-    data: SegmentationDataModule = build(cfg.data)
+    data: SegmentationDataModule = build(cfg.data, label_maps=find_label_maps(cfg))
     data.prepare_data()
     data.setup()
     return data, JudgedDataset(data.val_set.samples, data.classes)
