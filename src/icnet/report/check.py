@@ -11,10 +11,10 @@ from icnet.report.pictures import Picture
 from icnet.report.render import render, write_html
 
 
-def write_check(folder: Path, summary: Summary, proposal: Mapping[str, str], frames: Sequence[Picture] = ()) -> Path:
+def write_check(folder: Path, summary: Summary, proposal: Mapping[str, str], pictures: Sequence[Picture] = ()) -> Path:
     """Write folder/report.html.
 
-    proposal: file names and contents of the proposed configuration. frames: with their labels over them.
+    proposal: file names and contents of the proposed configuration. pictures: of frames with their labels over them.
     """
     page = render(
         "check.html",
@@ -22,7 +22,7 @@ def write_check(folder: Path, summary: Summary, proposal: Mapping[str, str], fra
         splits=summary.facts.splits,
         notes={kind: texts for kind, texts in summary.found.items() if not kind.grave},
         proposal=proposal,
-        frames=frames,
+        pictures=pictures,
         shares=[f"{split.name}, %" for split in summary.facts.splits],
         top=max((share for row in summary.class_rows for share in row.shares.values()), default=0.0) or 1.0,
         say_sizes=say_sizes,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -40,9 +41,12 @@ class LabelMe(DrawnLayout):
         return sorted({str(s["label"]) for source in self.sources for s in _load(source)["shapes"] if _is_area(s)})
 
     def annotated(self) -> Iterator[Annotated]:
-        beside = {path.with_suffix(""): path for path in sorted(self.images.all)}
+        beside: dict[Path, list[Path]] = defaultdict(list)
+        for path in self.images.all:
+            beside[path.with_suffix("")].append(path)
         for source in self.sources:
-            image = beside.get(source.with_suffix("")) or self._find(source)
+            images = beside.get(source.with_suffix(""), [])
+            image = images[0] if len(images) == 1 else self._find(source)
             split = split_of(source.relative_to(self.root).parent.as_posix())
             yield Annotated(image, split, source, partial(_read, source, image))
 
