@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from icnet.data.images import read_image, read_label, read_pair, read_size, write_image
+from icnet.data.headers import read_size
+from icnet.data.images import read_image, read_label, read_pair, write_image
 from icnet.data.labels import ClassTable
 from icnet.errors import DataError
 

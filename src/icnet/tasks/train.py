@@ -11,7 +11,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from icnet.data.class_weights import check_weights, compute_class_weights
-from icnet.data.images import read_size
+from icnet.data.headers import read_size
 from icnet.data.judged import JudgedDataset
 from icnet.engines.engine import Engine
 from icnet.engines.load import load_engine

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
+from icnet.data.bit_depth import find_bit_depth
 from icnet.data.check.duplicates import Place, find_duplicates
 from icnet.data.check.findings import Finding, Kind
-from icnet.data.check.frames import FrameFacts, read_frame
-from icnet.data.check.values import Form, Values, add_up, count_classes, looks_like_train_ids
+from icnet.data.check.frames import FrameReader, Reading
+from icnet.data.check.labels import find_blended, find_odd_forms, judge_labels, usual_form
+from icnet.data.check.sizes import find_odd_sizes
+from icnet.data.check.values import Form, Values, add_up, choose_form
+from icnet.data.images import FOREIGN, WHOLE_DEPTH
 from icnet.data.labels import ClassTable
 from icnet.data.layouts import BadLine, Layout, MissingLabel, Sample, Survey
 from icnet.data.pipeline import count_cores, overlap
 from icnet.data.subset import split_off, spread
 from icnet.errors import DataError
 
-SAMPLE = 500  # label files of a split that are decoded where not all are
+SAMPLE = 500  # frames of a split that are decoded where not all are
 
 
 @dataclass
@@ -38,24 +43,33 @@ class SplitFacts:
     def labels_read(self) -> int:
         return len(self.labels)
 
-    @property
-    def values(self) -> dict[Form, Counter[int]]:
-        """Pixels of every value over all labels that were decoded."""
-        return add_up({label.form: label.counts} for label in self.labels)
-
 
 @dataclass
 class Facts:
-    """What was found in a data set. deep: whether every file was decoded."""
+    """What was found in a data set.
+
+    deep: whether every file was decoded. frames: the sizes of those that could be read, (height, width). form: in which the
+    label files were read, as `ClassTable` says. bit_depth: as `read_image` says.
+    """
 
     splits: list[SplitFacts]
     findings: list[Finding]
-    deep: bool
+    deep: bool = False
+    frames: dict[Path, tuple[int, int]] = field(default_factory=dict)
+    form: str | None = None
+    bit_depth: int = WHOLE_DEPTH
+
+    @property
+    def labels(self) -> list[Values]:
+        """What was read of all splits."""
+        return [label for split in self.splits for label in split.labels]
 
     @property
     def values(self) -> dict[Form, Counter[int]]:
-        """Pixels of every value over all splits."""
-        return add_up(split.values for split in self.splits)
+        """Pixels of every value over all splits, in label files of the usual form that were not blended."""
+        whole = [label for label in self.labels if not label.is_blended]
+        usual = usual_form(whole)
+        return add_up(label for label in whole if label.form in (usual, Form.TRAIN_IDS))
 
 
 def check_data(
@@ -66,40 +80,82 @@ def check_data(
     train: Sequence[str] = (),
     val_fraction: float | None = None,
     deep: bool = False,
+    bit_depth: int | None = None,
     workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Facts:
     """Survey the splits, read their frames, compare them.
 
     classes: None where they are not known yet. train: the splits that are trained on; val_fraction: the share of them that
-    is set aside for validation. deep: decode every file; otherwise images are looked at by header and end alone, of the
-    labels an even choice of SAMPLE files in each split is decoded, all where classes are to be found. workers: threads.
-    progress: called with the number of frames that are done and of all.
+    is set aside for validation. deep: decode every file; otherwise an even choice of SAMPLE frames in each split is, and of
+    others the image is looked at by header and end, and the label is decoded where classes are to be found. bit_depth: as
+    `read_image` says; None finds it. workers: threads. progress: called with the number of frames that are done and of all.
     Raises DataError where no split is there at all.
     """
     surveys, findings = _survey(layout, splits)
-    found = Facts([_start(name, survey) for name, survey in surveys.items()], findings, deep)
     for survey in surveys.values():
         findings += _survey_findings(survey)
     every = deep or classes is None
-    jobs = [(split, sample, chosen) for split in found.splits for sample, chosen in _choose(surveys[split.name], every)]
+    parts = {name: [*_choose(survey, deep, every)] for name, survey in surveys.items()}
     aside = _set_aside([s for name, survey in surveys.items() if name in train for s in survey.samples], val_fraction)
+    images = [sample.image for survey in surveys.values() for sample in survey.samples]
+    reader = FrameReader(None if classes is None else classes.form, bit_depth or find_bit_depth(images))
+    found = Facts([_start(name, survey) for name, survey in surveys.items()], findings, deep, bit_depth=reader.bit_depth)
+    _read(found, parts, aside, reader, workers, progress)
+    if classes is None:
+        settle_form(found)
+    else:
+        findings += judge_labels({split.name: split.labels for split in found.splits}, train, classes)
+    return found
+
+
+def check_samples(
+    parts: Mapping[str, Sequence[Sample]], classes: ClassTable, train: Sequence[str], most: int, bit_depth: int
+) -> Facts:
+    """Look closely at an even choice of up to `most` frames in each part of the data, and at no other."""
+    chosen = {name: [samples[i] for i in spread(len(samples), most)] for name, samples in parts.items()}
+    found = Facts([SplitFacts(name, len(samples)) for name, samples in parts.items()], [], bit_depth=bit_depth)
+    readings = {name: [(sample, Reading(True, True)) for sample in samples] for name, samples in chosen.items()}
+    _read(found, readings, set(), FrameReader(classes.form, bit_depth))
+    found.findings += judge_labels({split.name: split.labels for split in found.splits}, train, classes)
+    return found
+
+
+def settle_form(found: Facts) -> None:
+    """Read label files that nobody has described in the form in which they make sense together."""
+    found.form = choose_form(found.labels)
+    for split in found.splits:
+        split.labels = [label.read_as(found.form) for label in split.labels]
+    found.findings += [*find_blended(found.labels), *find_odd_forms(found.labels)]
+
+
+def _read(
+    found: Facts,
+    parts: Mapping[str, Sequence[tuple[Sample, Reading]]],
+    aside: Collection[Sample],
+    reader: FrameReader,
+    workers: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> None:
+    """Add what the frames hold to the facts of their splits, and what is wrong with them."""
+    jobs = [(split, *job) for split in found.splits for job in parts[split.name]]
     places = []
-    frames = overlap(
-        lambda job: read_frame(job[1], classes, decode_image=deep, decode_label=job[2]), jobs, workers or count_cores()
-    )
-    for done, ((split, _, _), frame) in enumerate(zip(jobs, frames, strict=True), 1):
-        _add(split, frame)
-        findings += frame.findings
+    frames = overlap(lambda job: reader.read(job[1], job[2]), jobs, workers or count_cores())
+    for done, ((split, sample, _), frame) in enumerate(zip(jobs, frames, strict=True), 1):
+        found.findings += frame.findings
+        if frame.values is not None:
+            split.labels.append(frame.values)
         if frame.size is not None:
-            part = "set aside for validation" if frame.sample in aside else split.name
-            places.append(Place(part, frame.sample.image, frame.digest))
+            split.sizes[frame.size] += 1
+            found.frames[sample.image] = frame.size
+            part = "set aside for validation" if sample in aside else split.name
+            places.append(Place(part, sample.image, frame.digest, frame.outline))
         if progress is not None:
             progress(done, len(jobs))
-    findings += find_duplicates(places)
-    if classes is not None:
-        findings += _value_findings(found, train, classes)
-    return found
+    found.findings += [*find_duplicates(places), *find_odd_sizes(found.frames)]
+    if found.bit_depth != WHOLE_DEPTH:
+        say = f"the 16-bit images use {found.bit_depth} bits, of which the network sees the highest 8"
+        found.findings.append(Finding(Kind.BIT_DEPTH, f"{say}: data.bit_depth={found.bit_depth}"))
 
 
 def _set_aside(samples: list[Sample], val_fraction: float | None) -> set[Sample]:
@@ -108,24 +164,6 @@ def _set_aside(samples: list[Sample], val_fraction: float | None) -> set[Sample]
         return set() if val_fraction is None else set(split_off(samples, val_fraction)[1])
     except DataError:
         return set()
-
-
-def _value_findings(found: Facts, train: Sequence[str], classes: ClassTable) -> Iterator[Finding]:
-    """What the labels of all splits together tell, and those of training."""
-    values = found.values
-    if looks_like_train_ids(values.get(Form.IDS, {}), classes):
-        yield Finding(
-            Kind.WRONG_IDS,
-            "the label files hold train ids where label ids are expected: choose classes without label_ids "
-            "(Cityscapes: data/classes=cityscapes_train_ids), or let their names end in labelTrainIds.png",
-        )
-    pixels, _, _ = count_classes(values, classes)
-    learnt, _, _ = count_classes(add_up(split.values for split in found.splits if split.name in train), classes)
-    for name, count, in_training in zip(classes.names, pixels, learnt, strict=True):
-        if values and not count:
-            yield Finding(Kind.ABSENT_CLASS, f"no label that was read holds {name}")
-        elif train and values and not in_training:
-            yield Finding(Kind.ABSENT_CLASS, f"no label of the training split that was read holds {name}, others do")
 
 
 def _survey(layout: Layout, splits: Sequence[str]) -> tuple[dict[str, Survey], list[Finding]]:
@@ -167,18 +205,30 @@ def _survey_findings(survey: Survey) -> Iterator[Finding]:
         else:
             yield Finding(Kind.ORPHAN, f"{orphan} belongs to no image")
     for path in survey.unread:
-        yield Finding(Kind.UNREAD, f"{path} lies beside the images, but its name is not that of an image here")
+        what = FOREIGN.get(path.suffix.lower())
+        remark = f"is {what}, which icnet does not read: convert it to PNG or JPEG"
+        yield Finding(Kind.UNREAD, f"{path} lies beside the images, but " + (remark if what else "its name is not that of an image here"))
+    yield from _label_findings(survey.samples)
 
 
-def _choose(survey: Survey, deep: bool) -> Iterator[tuple[Sample, bool]]:
-    """Every sample, and whether its label is decoded."""
+def _label_findings(samples: Sequence[Sample]) -> Iterator[Finding]:
+    """What the names of labels tell of the images that they belong to."""
+    images: dict[Path, list[Path]] = {}
+    for sample in samples:
+        images.setdefault(sample.label, []).append(sample.image)
+    for label, sharing in images.items():
+        if len(sharing) > 1:
+            yield Finding(
+                Kind.SHARED_LABEL,
+                f"{' and '.join(map(str, sharing))} share the label {label}: keep one of them, or name them apart",
+            )
+        elif label.stem.startswith(f"{sharing[0].stem}_"):
+            yield Finding(Kind.JOINED, f"{label} is taken for the label of {sharing[0]}")
+
+
+def _choose(survey: Survey, deep: bool, every: bool) -> Iterator[tuple[Sample, Reading]]:
+    """Every sample, and how closely it is looked at. every: whether all labels are decoded."""
     count = len(survey.samples)
     chosen = set(spread(count, SAMPLE))
-    return ((sample, deep or index in chosen) for index, sample in enumerate(survey.samples))
-
-
-def _add(split: SplitFacts, frame: FrameFacts) -> None:
-    if frame.size is not None:
-        split.sizes[frame.size] += 1
-    if frame.values is not None:
-        split.labels.append(frame.values)
+    for index, sample in enumerate(survey.samples):
+        yield sample, Reading(deep or index in chosen, every or index in chosen, deep)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from icnet.data.images import read_size
+from icnet.data.headers import read_size
 from icnet.data.judged import JudgedDataset, match_predictions
 from icnet.data.layouts import Sample
 from icnet.data.subset import spread
