@@ -64,6 +64,17 @@ def test_several_checkpoints_stay_a_list_whose_paths_are_as_typed() -> None:
     assert read("ckpt=['a,b',c]") == ["ckpt=['a,b',c]"]
 
 
+@pytest.mark.parametrize(
+    ("argument", "value"),
+    [("0016E5", "0016E5"), ("[0016E5, 0006R0]", ["0016E5", "0006R0"]), ("2024", "2024"), ("null", None)],
+)
+def test_a_group_is_a_text_however_it_looks(argument: str, value: object) -> None:
+    once = read(f"data.holdout={argument}")
+    assert read_value(once[0]) == value
+    assert read(*once) == once
+    assert read("-m", "data.holdout=0016E5,2024")[1] == "data.holdout='0016E5','2024'"
+
+
 def test_the_home_folder_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/me")
     assert read("--config-dir=~/conf", "data.root=~/data", "hydra.sweep.dir=~/s", "name=~x") == [

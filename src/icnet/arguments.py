@@ -24,6 +24,7 @@ PATHS = (
     "ckpt", "source", "data.root", "data.packed", "model.backbone.weights", "task.weights", "task.resume",
     "task.compare", "task.predictions", "task.convert", "task.runtime", "hydra.run.dir", "hydra.sweep.dir",
 )  # fmt: skip
+TEXTS = ("data.holdout",)  # names, of which 0016E5 would be a number
 # What null stands for where it is not simply nothing; of ??? Hydra names the choices that there are
 _NULL = dict.fromkeys(NEEDED, "???") | {"scheduler": "constant", "sweep": "default", "data/classes": "none"}
 _PLAIN = re.compile(r"[\w.+-]*/[\w./+-]*", re.ASCII)  # has a slash: no number, no null
@@ -57,6 +58,8 @@ def _read(argument: str, multirun: bool) -> str:
         )  # Hydra writes down what it reads
     if key in PATHS and equals and not _KEPT.fullmatch(value):
         return f"{start}={_read_path(key, value, multirun)}"
+    if key in TEXTS and equals and not _KEPT.fullmatch(value):
+        return f"{start}={re.sub(r'[^][,]+', lambda found: _in_quotes(found[0].strip()), value)}"
     if key and (conf_folder() / key).is_dir():
         if start == f"~{key}" and not equals:
             return f"{key}={_NULL.get(key, '[]')}"

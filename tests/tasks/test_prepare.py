@@ -132,6 +132,7 @@ def test_a_proposal_is_written_where_the_configuration_is_and_never_over_another
     prepare("data=folder", "task.save_as=own", root=mine)
     written = yaml.safe_load((tmp_path / "conf/data/own.yaml").read_text())
     assert (written["root"], written["crop_size"], written["val_fraction"]) == (str(mine), [64, 96], 0.2)
+    assert written["group"] is None
     with pytest.raises(ConfigError, match=r"own\.yaml is there already"):
         prepare("data=folder", "task.save_as=own", root=mine, folder="again")
     with pytest.raises(ConfigError, match="letters, digits"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -20,6 +21,16 @@ def split_off(samples: Sequence[Sample], share: float) -> tuple[list[Sample], li
     chosen = set(np.random.default_rng(0).permutation(len(samples))[:count].tolist())
     rest = [s for i, s in enumerate(samples) if i not in chosen]
     return rest, [s for i, s in enumerate(samples) if i in chosen]
+
+
+def draw_groups(groups: Sequence[str], share: float) -> set[str]:
+    """Groups that together have at least the share of the frames, drawn with a fixed seed. groups: of each frame."""
+    sizes = Counter(groups)
+    drawn: set[str] = set()
+    for index in np.random.default_rng(0).permutation(len(sizes)):
+        if sum(sizes[name] for name in drawn) < share * len(groups):
+            drawn.add(sorted(sizes)[index])
+    return drawn
 
 
 def spread(length: int, count: int) -> list[int]:

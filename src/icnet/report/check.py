@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from icnet.data.check.check import SAMPLE, SplitFacts
+from icnet.data.check.check import SAMPLE
+from icnet.data.check.facts import SplitFacts
 from icnet.data.check.summary import Summary
 from icnet.report.render import render, write_html
 

@@ -127,7 +127,7 @@ def describe_protocol(
     size = tuple(data.val_set[0].label.shape)
     return {
         "data": data.name,
-        "split": data.validation_split,
+        "split": data.division.words,
         "images": len(data.val_set),
         "image_size": [int(n) for n in size],
         "scales": [1.0],

@@ -12,11 +12,11 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from icnet.data.dataset import EvalSampler, Frame, Place, SegmentationDataset, TrainSampler
+from icnet.data.division import Division
 from icnet.data.labels import IGNORE, ClassTable
 from icnet.data.layouts import Layout, Sample, split_names
 from icnet.data.pack.read import PackedFrames, open_packs
 from icnet.data.pipeline import count_cores
-from icnet.data.subset import split_off
 from icnet.data.transforms import Augment
 from icnet.data.workers import init_worker
 from icnet.errors import ConfigError, DataError
@@ -68,8 +68,7 @@ class SegmentationDataModule(ResumableDataModule):
     batch_size: per device, in training; validation takes one frame after the other, as they may differ in size.
     num_workers: processes that load; None chooses from the machine.
     train_split, val_split: one split or several.
-    val_fraction: this share of the training split (0..1), drawn with a fixed seed, is set aside and validated on instead
-        of val_split; for data without a validation split.
+    val_fraction, group, holdout: which training frames are set aside and validated on instead of val_split: see Division.
     split: what is evaluated, one split or several; None: what training validates on.
     packed: the folder in which packs of splits are looked for, and taken where they fit; None: the files are read.
     prepare: called with root before the first use; generates data where it is generated.
@@ -92,6 +91,8 @@ class SegmentationDataModule(ResumableDataModule):
         train_split: str | Sequence[str] = "train",
         val_split: str | Sequence[str] = "val",
         val_fraction: float | None = None,
+        group: str | None = None,
+        holdout: str | Sequence[str] | None = None,
         split: str | Sequence[str] | None = None,
         packed: str | None = None,
         prepare: Callable[[Path], object] | None = None,
@@ -105,14 +106,14 @@ class SegmentationDataModule(ResumableDataModule):
             raise ConfigError(
                 f"data.crop_size is {list(crop_size)}: with data.batch_size=1 each side must be at least 64"
             )
-        if val_fraction is not None and not 0 < val_fraction < 1:
-            raise ConfigError(f"data.val_fraction is {val_fraction}: give a share between 0 and 1, e.g. 0.2")
         self.name, self.root, self.classes = name, Path(root), classes
         self.layout = layout(self.root)
         self.augment = augment(crop_size)
         self.batch_size, self.num_workers = batch_size, num_workers
-        self.train_split, self.val_split = split_names(train_split), split_names(val_split)
-        self.val_fraction, self.seed = val_fraction, seed
+        self.division = Division(
+            split_names(train_split), split_names(val_split), val_fraction, group, split_names(holdout or [])
+        )
+        self.seed = seed
         self.split = None if split is None else split_names(split)
         self.packed = None if packed is None else Path(packed)
         self._packs: dict[str, PackedFrames | None] = {}
@@ -124,41 +125,26 @@ class SegmentationDataModule(ResumableDataModule):
 
     def setup(self, stage: str | None = None) -> None:
         train, val = self.find_samples()
-        train_packs = self._find_packs("Training", self.train_split, train)
-        val_packs = self._find_packs("Validation", self.train_split if self.val_fraction else self.val_split, val)
+        train_packs = self._find_packs("Training", self.division.train, train)
+        val_packs = self._find_packs("Validation", self.division.packed_val, val)
         self.train_set = SegmentationDataset(train, self.classes, self.augment, self.seed, train_packs)
         self.val_set = SegmentationDataset(val, self.classes, packed=val_packs)
 
     def find_samples(self) -> tuple[list[Sample], list[Sample]]:
         """The frames of training and of validation."""
-        train = [s for split in self.train_split for s in self.layout.samples(split)]
-        return (train, self._find_validation()) if self.val_fraction is None else split_off(train, self.val_fraction)
+        return self.division.divide(self.layout)
 
     def find_judged(self) -> list[Sample]:
-        """The frames of `split`. Where `val_fraction` cuts the training split in two, "train" and "val" name its parts."""
+        """The frames of `split`: "train" and "val" name the parts where validation is cut from the training splits."""
         if self.split is None:
-            return self._find_validation()
-        if self.val_fraction is None:
-            return [s for split in self.split for s in self.layout.samples(split)]
-        parts = dict(zip(("train", "val"), self.find_samples(), strict=True))
-        return [s for split in self.split for s in parts.get(split) or self.layout.samples(split)]
+            return self.division.find_validation(self.layout)
+        return self.division.find(self.layout, self.split)
 
     @property
     def judged_split(self) -> str:
         """What `find_judged` reads, in words."""
-        return self.validation_split if self.split is None else "+".join(self.split)
-
-    @property
-    def validation_split(self) -> str:
-        """What training validates on, in words."""
-        if self.val_fraction is None:
-            return "+".join(self.val_split)
-        return f"{self.val_fraction} of {'+'.join(self.train_split)}"
-
-    def _find_validation(self) -> list[Sample]:
-        if self.val_fraction is not None:
-            return self.find_samples()[1]
-        return [s for split in self.val_split for s in self.layout.samples(split)]
+        own = self.split is None or (self.division.cuts and self.split == ["val"])
+        return self.division.words if own else "+".join(self.split or [])
 
     def _find_packs(self, what: str, splits: Sequence[str], samples: Sequence[Sample]) -> PackedFrames | None:
         """Looked for and said once: Lightning sets up before each of its loops."""
@@ -180,7 +166,7 @@ class SegmentationDataModule(ResumableDataModule):
         """Lightning asks for it before it trains."""
         if not any((label[:, :] != IGNORE).any() for _, label in map(self.val_set.read, range(len(self.val_set)))):
             raise DataError(
-                f"{self.validation_split}: no validation frame has a labelled pixel; check data.val_split and "
+                f"{self.division.words}: no validation frame has a labelled pixel; check data.val_split and "
                 "data.classes.ignored_ids"
             )
         sampler = EvalSampler(len(self.val_set), *place_of(self.trainer))

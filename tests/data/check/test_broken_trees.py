@@ -17,6 +17,7 @@ from icnet.data.check.findings import Kind, by_kind
 from icnet.data.check.place import say_place
 from icnet.data.check.summary import Summary
 from icnet.data.check.values import Form
+from icnet.data.division import Division
 from icnet.data.images import write_image
 from icnet.data.labels import ClassTable
 from icnet.data.layouts import CityscapesLayout, FolderLayout, Layout, ListLayout
@@ -254,7 +255,9 @@ def test_a_class_that_no_label_holds_is_a_note(tree: Path) -> None:
 def test_a_class_that_only_validation_holds_is_a_note(tree: Path) -> None:
     for name in "abc":
         frame(tree, "train", name, np.zeros((40, 64)))
-    lines = by_kind(check_data(FolderLayout(tree), ["train", "val"], CLASSES, train=["train"]).findings)
+    lines = by_kind(
+        check_data(FolderLayout(tree), ["train", "val"], CLASSES, division=Division(["train"], ["val"])).findings
+    )
     assert lines == {Kind.ABSENT_CLASS: ["no label of the training split that was read holds car, others do"]}
 
 
@@ -326,3 +329,24 @@ def test_the_right_root_is_named_where_it_is_near(layout: Any, root: str, said: 
     with pytest.raises(DataError) as caught:
         check_data(layout(place), ["train", "val"], CLASSES)
     assert said.format(root=tree) in str(say_place(caught.value, layout, place, ["train", "val"]))
+
+
+def test_a_drive_on_both_sides_of_a_division_is_noted_with_what_judges_another(tmp_path: Path) -> None:
+    for split, names in (("train", ["a_1", "a_2", "b_1", "b_2"]), ("val", ["b_3", "b_4", "a_3", "c_1", "c_2", "c_3"])):
+        for name in names:
+            frame(tmp_path, split, name)
+    division = Division(["train"], ["val"])
+    facts = check_data(FolderLayout(tmp_path), ["train", "val"], CLASSES, division=division)
+    (line,) = by_kind(facts.findings)[Kind.SHARED_GROUP]
+    assert "3 of 6 validation frames are of a group that trains, too (b (2), a (1); " in line
+    assert "there are b (4), a (3), c (3)" in line
+    assert facts.group == r"^.+(?=[_-]\d+$)"
+
+
+def test_drives_that_are_apart_are_no_finding(tmp_path: Path) -> None:
+    for split in ("train", "val"):
+        for number in range(3):
+            frame(tmp_path, split, f"{split}_{number}")
+    division = Division(["train", "val"], [], group="^[^_]+", holdout=["val"])
+    facts = check_data(FolderLayout(tmp_path), ["train", "val"], CLASSES, division=division)
+    assert Kind.SHARED_GROUP not in by_kind(facts.findings)

@@ -27,6 +27,7 @@ class Kind(Enum):
     SHARED_LABEL = ("label of two images", True)
     NO_CLASSES = ("no classes can be proposed", True)
     LEAK = ("same frame in two splits", True)
+    SHARED_GROUP = ("frames of one drive in two splits", False)
     REPEATED = ("same frame twice", False)
     NEAR = ("nearly the same frame in two splits", False)
     TURNED = ("photograph that is turned", False)

@@ -6,6 +6,9 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
+import numpy as np
+import numpy.typing as npt
+
 from icnet.data.check.findings import Finding, Kind
 from icnet.data.check.values import (
     Form,
@@ -55,8 +58,10 @@ def usual_form(labels: Sequence[Values]) -> Form:
     return forms.most_common(1)[0][0] if forms else Form.TRAIN_IDS
 
 
-def judge_labels(parts: Mapping[str, Sequence[Values]], train: Sequence[str], classes: ClassTable) -> Iterator[Finding]:
-    """What the labels of each part of the data tell, those of `train` among them, and all together."""
+def judge_labels(
+    parts: Mapping[str, Sequence[Values]], train: Sequence[str], val: Sequence[str], classes: ClassTable
+) -> Iterator[Finding]:
+    """What the label files of all parts of the data tell. train, val: the parts that are trained and validated on."""
     labels = [label for part in parts.values() for label in part]
     if classes.form is None and (moved := find_moved(labels)) is not None:
         yield Finding(
@@ -73,7 +78,15 @@ def judge_labels(parts: Mapping[str, Sequence[Values]], train: Sequence[str], cl
             "(Cityscapes: data/classes=cityscapes_train_ids), or let their names end in labelTrainIds.png",
         )
     yield from _find_meant(labels, classes)
-    yield from _find_absent(parts, train, classes)
+    counted = {name: count_classes(add_up(part), classes)[0] for name, part in parts.items() if part}
+    for name in (*train, *val):
+        if name in counted and not counted[name].any():
+            yield Finding(
+                Kind.VOID_SPLIT,
+                f"no label of {name} that was read has a labelled pixel: check that its label files are the right ones, and "
+                "data.classes.ignored_ids",
+            )
+    yield from _find_absent({name: pixels for name, pixels in counted.items() if pixels.any()}, train, classes)
 
 
 def _judge_label(label: Values, classes: ClassTable) -> Iterator[Finding]:
@@ -124,24 +137,14 @@ def _guess(values: set[int], classes: ClassTable) -> dict[int, str] | None:
 
 
 def _find_absent(
-    parts: Mapping[str, Sequence[Values]], train: Sequence[str], classes: ClassTable
+    counted: Mapping[str, npt.NDArray[np.int64]], train: Sequence[str], classes: ClassTable
 ) -> Iterator[Finding]:
-    """Classes without pixels, and parts without labelled ones."""
-    counted = {name: count_classes(add_up(part), classes)[0] for name, part in parts.items() if part}
-    for name, pixels in counted.items():
-        if not pixels.any():
-            yield Finding(
-                Kind.VOID_SPLIT,
-                f"no label of {name} that was read has a labelled pixel: check that its label files are the right ones, and "
-                "data.classes.ignored_ids",
-            )
+    """Classes without pixels. counted: the pixels of each class in each part."""
     for index, name in enumerate(classes.names):
-        absent = [part for part, pixels in counted.items() if pixels.any() and not pixels[index]]
-        holding = [part for part, pixels in counted.items() if pixels[index]]
-        if counted and not holding:
+        absent = [part for part, pixels in counted.items() if not pixels[index]]
+        if counted and len(absent) == len(counted):
             yield Finding(Kind.ABSENT_CLASS, f"no label that was read holds {name}")
         elif absent:
-            remark = "" if set(absent).isdisjoint(train) else ": a network cannot learn it"
-            yield Finding(
-                Kind.ABSENT_CLASS, f"no label of {' and '.join(absent)} that was read holds {name}, others do{remark}"
-            )
+            remark = "" if set(absent).isdisjoint(train) else ", so that a network cannot learn it"
+            where = " or ".join(absent)
+            yield Finding(Kind.ABSENT_CLASS, f"no label of {where} that was read holds {name}, others do{remark}")

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from icnet.data.check.check import Facts
+from icnet.data.check.facts import Facts
 from icnet.data.check.findings import Kind, by_kind
 from icnet.data.check.values import Form, count_classes, meanings, show_value, tabulate
 from icnet.data.class_weights import weigh

@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.table import Table
 
 from icnet.data.dataset import Draw, SegmentationDataset
+from icnet.data.division import frames_of
 from icnet.data.labels import ClassTable
 from icnet.data.layouts import Sample
 from icnet.data.pack.read import open_packs
@@ -54,7 +55,7 @@ def benchmark_data(cfg: DictConfig) -> None:
     data: SegmentationDataModule = build(at_full_size(cfg.data, task))
     log.info("Measuring on %s; generated frames are drawn on first use", data.root)
     data.prepare_data()
-    samples = [s for split in data.train_split for s in data.layout.samples(split)][: task.frames]
+    samples = frames_of(data.layout, data.division.train)[: task.frames]
     folder, crop_size, scale = run_folder(), data.augment.crop_size, list(task.scale)
     Augment(crop_size, scale)  # refuses what cannot be
     with one_core(), tempfile.TemporaryDirectory(dir=folder) as packs:

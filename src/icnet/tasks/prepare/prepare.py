@@ -18,6 +18,7 @@ from icnet.data.check.findings import Finding, Kind
 from icnet.data.check.place import holds, say_place
 from icnet.data.check.propose import propose_classes, read_names
 from icnet.data.check.summary import Summary
+from icnet.data.division import Division
 from icnet.data.labels import ClassTable
 from icnet.data.layouts import CityscapesLayout, Layout, ListLayout, split_names
 from icnet.errors import ConfigError, DataError
@@ -101,21 +102,28 @@ def open_layout(cfg: DictConfig) -> Layout:
     layout: Layout = build(cfg.data.layout)(Path(cfg.data.root))
     if cfg.data.get("prepare"):
         build(cfg.data.prepare)(layout.root)
-    if cfg.data.val_fraction is None and not has_classes(cfg) and not holds(layout, split_names(cfg.data.val_split)):
+    if not division_of(cfg).cuts and not has_classes(cfg) and not holds(layout, split_names(cfg.data.val_split)):
         cfg.data.val_fraction = _VAL_FRACTION
         log.info("There is no validation split: data.val_fraction=%s sets training frames aside", _VAL_FRACTION)
     return layout
 
 
+def division_of(cfg: DictConfig) -> Division:
+    """Which frames train and which validate."""
+    data = cfg.data
+    splits = (split_names(data.train_split), split_names(data.val_split))
+    return Division(*splits, data.val_fraction, data.group, split_names(data.holdout or []))
+
+
 def splits_of(cfg: DictConfig) -> list[str]:
     """The splits that training reads."""
-    validation = [] if cfg.data.val_fraction is not None else split_names(cfg.data.val_split)
-    return list(dict.fromkeys([*split_names(cfg.data.train_split), *validation]))
+    division = division_of(cfg)
+    return list(dict.fromkeys([*division.train, *division.packed_val]))
 
 
 def looked_at(cfg: DictConfig, layout: Layout) -> list[str]:
     """Beside those, what is evaluated alone. Cityscapes' test split is published with blank labels."""
-    named = cfg.data.split if cfg.data.val_fraction is None else None  # with it, "train" and "val" name parts
+    named = None if division_of(cfg).cuts else cfg.data.split  # then "train" and "val" name parts
     alone = [] if named is None else split_names(named)
     if holds(layout, ["test"]) and not isinstance(layout, CityscapesLayout):
         alone.append("test")
@@ -131,8 +139,7 @@ def examine(cfg: DictConfig, layout: Layout) -> Summary:
                 layout,
                 looked_at(cfg, layout),
                 classes,
-                train=split_names(cfg.data.train_split),
-                val_fraction=cfg.data.val_fraction,
+                division=division_of(cfg),
                 deep=cfg.task.deep,
                 progress=progress,
             )

@@ -24,7 +24,14 @@ from icnet.tasks.setup.build import build
 
 _PACKAGE = Path(__file__).parents[2]
 _NAME = re.compile(r"[A-Za-z][\w-]*", re.ASCII)
-_KEPT = ("batch_size", "train_split", "val_split", "val_fraction")  # settings of the data that a proposal takes over
+_KEPT = (
+    "batch_size",
+    "train_split",
+    "val_split",
+    "val_fraction",
+    "group",
+    "holdout",
+)  # settings of the data that a proposal takes over
 _ANY_NAME = "mine"
 _MOST = 0.8  # of the classes of a table must occur for it to be named as the one that fits
 
@@ -48,7 +55,7 @@ def propose_files(cfg: DictConfig, summary: Summary) -> dict[Path, str]:
     name = cfg.task.save_as or _ANY_NAME
     plain = cast("dict[str, Any]", OmegaConf.to_container(cfg.data, resolve=True))
     settings: dict[str, Any] = {"root": os.path.abspath(plain["root"]), "crop_size": choose_crop(sizes)}
-    settings |= {key: plain[key] for key in _KEPT}
+    settings |= {key: plain[key] for key in _KEPT} | {"group": summary.facts.group}
     if any(setting.startswith("data.crop_size=") for setting in given_settings()):
         settings["crop_size"] = plain["crop_size"]
     if plain["packed"] != f"{plain['root']}/packed":

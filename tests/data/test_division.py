@@ -1,0 +1,103 @@
+"""Which frames train and which validate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from icnet.data.division import Division, find_shared, propose_group
+from icnet.data.layouts import Layout, Sample, Survey
+from icnet.errors import ConfigError, DataError
+
+DRIVE = "^[^_]+"
+
+
+class Named(Layout):
+    """Frames by name alone, in splits."""
+
+    root = Path()
+
+    def __init__(self, **splits: list[str]) -> None:
+        self.splits = splits
+
+    def samples(self, split: str) -> list[Sample]:
+        return named(*self.splits[split])
+
+    def survey(self, split: str) -> Survey:
+        raise NotImplementedError
+
+
+def named(*names: str) -> list[Sample]:
+    return [Sample(Path(f"{name}.jpg"), Path(f"{name}.png")) for name in names]
+
+
+def names_of(samples: list[Sample]) -> list[str]:
+    return [sample.image.stem for sample in samples]
+
+
+DATA = Named(train=["A_1", "A_2", "B_1", "C_1"], val=["C_2", "C_3"])
+
+
+def test_the_splits_are_taken_as_they_are() -> None:
+    train, val = Division(["train"], ["val"], group=DRIVE).divide(DATA)
+    assert (len(train), names_of(val)) == (4, ["C_2", "C_3"])
+
+
+def test_a_group_that_is_held_out_validates_and_all_others_train() -> None:
+    division = Division(["train", "val"], ["val"], group=DRIVE, holdout=["C"])
+    train, val = division.divide(DATA)
+    assert (names_of(train), names_of(val)) == (["A_1", "A_2", "B_1"], ["C_1", "C_2", "C_3"])
+    assert names_of(division.find(DATA, ["train"])) == names_of(train)
+    assert (division.words, division.packed_val) == ("C of train+val", ["train", "val"])
+
+
+def test_a_fraction_takes_whole_groups_where_frames_have_them() -> None:
+    data = Named(train=[f"{drive}_{frame}" for drive in "ABCDE" for frame in range(4)])
+    train, val = Division(["train"], [], 0.3, DRIVE).divide(data)
+    assert {name[0] for name in names_of(train)} & {name[0] for name in names_of(val)} == set()
+    assert len(val) == 8  # two groups of four are the fewest that hold 6 of 20
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"fraction": 0.2, "holdout": ["A"], "group": DRIVE}, "give one of them"),
+        ({"holdout": ["A"]}, r"data\.holdout needs data\.group"),
+        ({"group": "(", "holdout": ["A"]}, r"data\.group='\(' is no regular expression"),
+        ({"fraction": 1.5}, r"data\.val_fraction is 1\.5"),
+    ],
+)
+def test_settings_that_say_nothing_clear_are_refused(settings: dict[str, object], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        Division(["train"], ["val"], **settings)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("holdout", "words"),
+    [
+        (["D"], r"data\.holdout=D is no group of train, in which data\.group finds A \(2\), B \(1\), C \(1\)"),
+        (["A", "B", "C"], "are all groups of train.*leave one to train on"),
+    ],
+)
+def test_groups_that_leave_a_part_empty_are_refused(holdout: list[str], words: str) -> None:
+    with pytest.raises(DataError, match=words):
+        Division(["train"], [], group=DRIVE, holdout=holdout).divide(DATA)
+
+
+@pytest.mark.parametrize(
+    ("names", "group"),
+    [
+        (["cam_a_001", "cam_a_002", "cam_a_003", "cam_b_001", "cam_b_002", "cam_b_003"], r"^.+(?=[_-]\d+$)"),
+        (["a_01_l", "a_02_l", "a_03_l", "b_01_l", "b_02_l", "b_03_l"], "^[^_-]+(?=[_-])"),
+        (["001", "002", "003", "004", "005", "006"], None),
+        (["drive_001", "drive_002", "drive_003"], None),  # one group alone divides nothing
+        (["x_1", "y_1", "z_1", "x_2", "y_2", "z_2"], None),  # of two frames each: names, hardly drives
+    ],
+)
+def test_groups_are_found_in_the_names_of_frames(names: list[str], group: str | None) -> None:
+    assert propose_group(named(*names)) == group
+
+
+def test_frames_of_one_drive_on_both_sides_are_counted() -> None:
+    assert find_shared(DATA.samples("train"), DATA.samples("val"), DRIVE) == {"C": 2}
