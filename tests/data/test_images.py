@@ -114,8 +114,8 @@ def test_labels_of_16_bits_are_read_when_their_ids_fit(tmp_path: Path) -> None:
 
 
 def test_labels_of_16_bits_with_large_values_are_refused_by_value(tmp_path: Path) -> None:
-    path = write_label(tmp_path / "a.png", [[7, 26000]], np.uint16)
-    with pytest.raises(DataError, match=r"a\.png.*26000.*0\.\.255"):
+    path = write_label(tmp_path / "a.png", [[7, 260]], np.uint16)
+    with pytest.raises(DataError, match=r"a\.png has label 260"):
         read_label(path, CLASSES)
 
 

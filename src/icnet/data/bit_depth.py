@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from icnet.data.images import WHOLE_DEPTH, read_largest
+from icnet.data.images import read_largest
 from icnet.data.subset import spread
 from icnet.errors import DataError
+from icnet.model.preprocess import WHOLE_DEPTH
 
 _DEPTHS = (8, 10, 12, 14, WHOLE_DEPTH)
 _LOOKED_AT = 20  # images

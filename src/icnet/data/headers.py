@@ -9,7 +9,6 @@ from typing import NamedTuple
 from PIL import Image
 
 from icnet.data.images import ENDS, TAIL, broken, orientation_of, unreadable
-from icnet.errors import DataError
 
 _FIRST_ON_ITS_SIDE = 5  # orientations 5 to 8 stand for a quarter turn, which OpenCV makes
 

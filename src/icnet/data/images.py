@@ -14,8 +14,10 @@ from PIL import Image, UnidentifiedImageError
 from icnet.data.labels import LARGEST, ClassTable
 from icnet.errors import DataError
 from icnet.files import writing
+from icnet.model.preprocess import WHOLE_DEPTH
 
 Pixels = npt.NDArray[np.uint8]
+Values = npt.NDArray[np.uint8 | np.uint16]
 _PNG = b"\x89PNG"
 _PNG_BIT_DEPTH = 24
 _PNG_COLOR_TYPE = 25  # offset of this byte in a PNG file; 3 says that the pixels are places in a palette
@@ -28,7 +30,6 @@ FOREIGN = dict.fromkeys((".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf",
     ".heic": "a HEIC photograph", ".heif": "a HEIF photograph", ".avif": "an AVIF image", ".jp2": "a JPEG 2000 image",
     ".exr": "an OpenEXR image", ".psd": "a Photoshop file", ".svg": "a drawing of vectors", ".pdf": "a PDF file",
 }  # fmt: skip
-WHOLE_DEPTH = 16
 
 
 def read_image(path: Path, bit_depth: int = WHOLE_DEPTH) -> Pixels:
@@ -67,9 +68,7 @@ def read_label(path: Path, classes: ClassTable, train_ids: bool | None = None) -
     )
 
 
-def read_pair(
-    image: Path, label: Path, classes: ClassTable, bit_depth: int = WHOLE_DEPTH
-) -> tuple[Pixels, Pixels]:
+def read_pair(image: Path, label: Path, classes: ClassTable, bit_depth: int = WHOLE_DEPTH) -> tuple[Pixels, Pixels]:
     """An image and its label map, of equal size."""
     pixels = read_image(image, bit_depth)
     train_ids = turn_like(read_label(label, classes), image, pixels.shape[:2])
@@ -119,11 +118,11 @@ class RawLabel(NamedTuple):
     """
 
     path: Path
-    pixels: npt.NDArray[np.uint8 | np.uint16]
+    pixels: Values
     palette: Pixels | None = None
-    alpha: Pixels | None = None
+    alpha: Values | None = None
 
-    def read_as(self, form: str | None) -> npt.NDArray[np.uint8 | np.uint16]:
+    def read_as(self, form: str | None) -> Values:
         """(H, W) ids or (H, W, 3) colours. form: as `ClassTable` says; DataError where the file has another."""
         pixels = self.pixels
         if form == "alpha":
@@ -135,12 +134,14 @@ class RawLabel(NamedTuple):
             return (grey if self.palette is None else self.palette)[pixels]
         if form == "ids" and pixels.ndim == 3:
             if (pixels[..., :1] != pixels).any():
-                raise DataError(f"{self.path} holds colours, where data.classes.form=ids: write it with one value a pixel")
+                raise DataError(
+                    f"{self.path} holds colours, where data.classes.form=ids: write it with one value a pixel"
+                )
             return np.ascontiguousarray(pixels[..., 0])
         return pixels
 
 
-def read_raw_label(path: Path, form: str | None = None) -> npt.NDArray[np.uint8 | np.uint16]:
+def read_raw_label(path: Path, form: str | None = None) -> Values:
     """What a label file holds, untranslated: see `RawLabel.read_as`."""
     return decode_label(path).read_as(form)
 
@@ -160,7 +161,7 @@ def decode_label(path: Path) -> RawLabel:
     return RawLabel(path, np.ascontiguousarray(values[:, :, 2::-1]), alpha=alpha)
 
 
-def _narrow(path: Path, pixels: npt.NDArray[Any]) -> npt.NDArray[np.uint8 | np.uint16]:
+def _narrow(path: Path, pixels: npt.NDArray[Any]) -> Values:
     """The same values in as few bits as hold them; of colours the higher byte."""
     if pixels.dtype == np.uint8:
         return pixels
@@ -202,7 +203,7 @@ def _bytes(path: Path) -> bytes:
 
 def _has_8_bits(data: bytes) -> bool:
     """Whether the file is one of the usual ones, which OpenCV turns into colours of 8 bits itself."""
-    return data.startswith(b"\xff\xd8") or (data.startswith(_PNG) and data[_PNG_BIT_DEPTH : _PNG_COLOR_TYPE] != b"\x10")
+    return data.startswith(b"\xff\xd8") or (data.startswith(_PNG) and data[_PNG_BIT_DEPTH:_PNG_COLOR_TYPE] != b"\x10")
 
 
 def _decode_any(path: Path, data: bytes) -> npt.NDArray[Any]:

@@ -188,7 +188,7 @@ class ClassTable:
         table[pack(np.asarray(self.colors))] = np.arange(len(self))
         return table
 
-    def from_colors(self, label: npt.NDArray[np.uint8], source: object) -> npt.NDArray[np.uint8]:
+    def from_colors(self, label: npt.NDArray[Any], source: object) -> npt.NDArray[np.uint8]:
         """Translate a label map of colours (H, W, 3), red first, into train ids; black is ignored unless it is a class."""
         keys = pack(label)
         translated = self._train_id_of_color[keys]
@@ -198,11 +198,10 @@ class ClassTable:
 
     def refuse_colors(self, counts: Mapping[int, int], source: object) -> DataError:
         """What to say of a label file with these packed colours, which no class has. counts: their pixels."""
-        remedy = (
-            "its channels are equal, as those of ids are, which data.classes.form=ids reads"
+        remedy = "add it to data.classes.colors, " + (
+            "or, where ids stand in three equal channels, take data.classes.form=ids"
             if all(map(is_grey, counts))
-            else "add it to data.classes.colors, and make sure that the label images were never saved as JPEG or resized "
-            "with blending"
+            else "and make sure that the label images were never saved as JPEG or resized with blending"
         )
         return DataError(f"{source} has the colour {_show(counts, unpack)}, which no class has: {remedy}")
 

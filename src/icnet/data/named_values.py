@@ -13,7 +13,9 @@ _VOID_NAMES = ("void", "ignore", "ignored", "unlabeled", "unlabelled")
 def read_values(values: Mapping[int, str]) -> ClassTable:
     """The classes of data.values={0: background, 255: object}; values that are named void or ignore are ignored."""
     if wrong := [value for value in values if not is_whole(value, LARGEST)]:
-        raise ConfigError(f"data.values has {wrong}: name the values of the label files, as in {{0: background, 255: object}}")
+        raise ConfigError(
+            f"data.values has {wrong}: name the values of the label files, as in {{0: background, 255: object}}"
+        )
     names = {value: str(name) for value, name in values.items()}
     ids = sorted(value for value in names if not is_void(names[value]))
     void = sorted(names.keys() - set(ids))

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 # ImageNet's statistics on the scale 0..1, red first: what torchvision's weights were trained with
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+WHOLE_DEPTH = 16  # bits of an image of more than 8
 
 
 class Normalize(nn.Module):
@@ -18,6 +19,7 @@ class Normalize(nn.Module):
 
     mean, std: of the channels red, green, blue, on the scale 0..1. ValueError or TypeError where they are not three numbers.
     channels_last: memory layout of the result; the frames come that way, so True costs nothing.
+    bit_depth: how many bits the 16-bit images used that the frames come from; of these a frame has the highest 8.
     """
 
     mean: Tensor
@@ -28,9 +30,10 @@ class Normalize(nn.Module):
         mean: Sequence[float] = IMAGENET_MEAN,
         std: Sequence[float] = IMAGENET_STD,
         channels_last: bool = True,
+        bit_depth: int = WHOLE_DEPTH,
     ) -> None:
         super().__init__()
-        self.channels_last = channels_last
+        self.channels_last, self.bit_depth = channels_last, bit_depth
         for name, values in (("mean", mean), ("std", std)):
             statistics = torch.tensor(list(values), dtype=torch.float32)
             if (
@@ -50,4 +53,5 @@ class Normalize(nn.Module):
         return {
             "mean": [round(v, 6) for v in (self.mean / 255).tolist()],
             "std": [round(v, 6) for v in (self.std / 255).tolist()],
+            **({} if self.bit_depth == WHOLE_DEPTH else {"bit_depth": self.bit_depth}),
         }

@@ -63,7 +63,8 @@ def train(cfg: DictConfig) -> None:
     fit(cfg, trainer, module, data, data.augment.crop_size)
     folder = trainer.strategy.broadcast(folder)  # under torchrun and SLURM the first process alone knows it
     best = folder / "checkpoints" / "best.ckpt"
-    engine, frames = read_best(cfg, best), JudgedDataset(data.val_set.samples, data.classes)
+    engine = read_best(cfg, best)
+    frames = JudgedDataset(data.val_set.samples, data.classes, bit_depth=engine.card.bit_depth)
     result = judge(trainer, engine, other_exits(engine), frames, data.num_workers)
     if not trainer.is_global_zero:
         return
@@ -96,6 +97,7 @@ def build_module(cfg: DictConfig, data: SegmentationDataModule, network: Network
     if isinstance(cfg.loss.get("class_weights"), str):
         weights = compute_class_weights(data.train_set.samples, data.classes, cfg.loss.class_weights)
         log.info("Class weights (%s): %s", cfg.loss.class_weights, ", ".join(f"{w:.2f}" for w in weights))
+    network.normalize.bit_depth = data.train_set.bit_depth
     module: SegmentationModule = build(
         cfg.module,
         net=network.net,
@@ -104,7 +106,7 @@ def build_module(cfg: DictConfig, data: SegmentationDataModule, network: Network
         scheduler=build(cfg.scheduler),
         normalize=network.normalize,
         classes=data.classes,
-        frame_size=read_size(data.val_set.samples[0].label),
+        frame_size=read_size(data.val_set.samples[0].image),
         loaded=network.loaded,
         compile_cascade=cfg.model.compile,
     )

@@ -97,7 +97,7 @@ def to_source(path: Path, content: Mapping[str, Any]) -> Source:
         raise WeightsError(f"{path}: {error}; use the icnet that wrote it") from error
     try:
         table = ClassTable(**about["classes"])
-        normalize = Normalize(about["preprocessing"]["mean"], about["preprocessing"]["std"])
+        normalize = Normalize(**about["preprocessing"])
         loaded = tuple(about.get("loaded", ()))
     except (ICNetError, ValueError, TypeError, LookupError) as error:
         fault = " ".join(str(error).split()).removeprefix("data.")

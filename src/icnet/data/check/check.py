@@ -15,12 +15,12 @@ from icnet.data.check.sizes import find_odd_sizes
 from icnet.data.check.survey import find_by_name, find_groups, survey_splits
 from icnet.data.check.values import Values, choose_form
 from icnet.data.division import Division, propose_group
-from icnet.data.images import WHOLE_DEPTH
 from icnet.data.labels import ClassTable
 from icnet.data.layouts import Layout, MissingLabel, Sample, Survey
 from icnet.data.pipeline import count_cores, overlap
 from icnet.data.subset import spread
 from icnet.errors import DataError
+from icnet.model.preprocess import WHOLE_DEPTH
 
 SAMPLE = 500  # frames of a split that are decoded where not all are
 _ASIDE = "set aside for validation"
@@ -124,9 +124,7 @@ def _read(
         if frame.size is not None:
             split.sizes[frame.size] += 1
             found.frames[sample.image] = frame.size
-            places.append(
-                Place(_ASIDE if sample in aside else split.name, sample.image, frame.digest, frame.outline)
-            )
+            places.append(Place(_ASIDE if sample in aside else split.name, sample.image, frame.digest, frame.outline))
         if progress is not None:
             progress(done, len(jobs))
     found.findings += [*find_duplicates(places), *find_odd_sizes(found.frames)]

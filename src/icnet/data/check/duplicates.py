@@ -17,7 +17,9 @@ from icnet.data.images import Pixels
 
 T = TypeVar("T")
 _GRID = (9, 8)  # columns and rows of grey values, of which neighbours are compared: 64 bits
-_NEAR = 3  # bits in which two pictures of the same may differ; frames of CamVid's training and validation do in 9 or more
+_NEAR = (
+    3  # bits in which two pictures of the same may differ; frames of CamVid's training and validation do in 9 or more
+)
 _FLAT = 2.0  # standard deviation of grey values below which a picture shows nothing to compare
 
 

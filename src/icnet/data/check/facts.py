@@ -9,8 +9,8 @@ from pathlib import Path
 from icnet.data.check.findings import Finding
 from icnet.data.check.labels import usual_form
 from icnet.data.check.values import Form, Values, add_up
-from icnet.data.images import WHOLE_DEPTH
 from icnet.data.labels import ClassTable
+from icnet.model.preprocess import WHOLE_DEPTH
 
 
 @dataclass

@@ -11,17 +11,19 @@ from icnet.data.check.findings import Finding, Kind
 from icnet.data.check.listen import hear
 from icnet.data.check.values import Values, count_values
 from icnet.data.headers import Header, read_header
-from icnet.data.images import WHOLE_DEPTH, Pixels, decode_label, read_image
+from icnet.data.images import Pixels, decode_label, read_image
 from icnet.data.layouts import Sample
 from icnet.errors import DataError
 from icnet.model.icnet import SMALLEST_INFERENCE
+from icnet.model.preprocess import WHOLE_DEPTH
 
 
 @dataclass(frozen=True)
 class Reading:
     """How closely a frame is looked at.
 
-    image, label: whether they are decoded. deep: whether what the decoder says of an image is heard, and its pixels compared.
+    image, label: whether they are decoded. deep: whether what the decoder says of an image is heard, and its pixels are
+    compared.
     """
 
     image: bool

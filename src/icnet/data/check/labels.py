@@ -33,7 +33,7 @@ def find_blended(labels: Sequence[Values]) -> Iterator[Finding]:
             shown = ", ".join(show_value(label.form, value) for value in sorted(drawn[:_NAMED]))
             yield Finding(
                 Kind.BLENDED,
-                f"{label.path} holds {label.distinct} values, of which {label.loose} lie along the edges of others alone "
+                f"{label.path} holds {label.distinct} different {label.form.value}, of which {label.loose} lie along the edges of others alone "
                 f"(drawn were perhaps {shown}): it was saved as JPEG or resized with blending; export it again as PNG, and "
                 "resize label maps with nearest neighbour",
             )
@@ -66,8 +66,8 @@ def judge_labels(
     if classes.form is None and (moved := find_moved(labels)) is not None:
         yield Finding(
             Kind.PALETTES,
-            f"{moved[0].path} and {moved[1].path} have different palettes, so that the places in them, which are read as ids, "
-            "mean different colours: data.classes.form=colors reads the colours",
+            f"{moved[0].path} and {moved[1].path} have different palettes, so that one id stands for several colours: "
+            "data.classes.form=colors reads the colours",
         )
     for label in labels:
         yield from _judge_label(label, classes)
@@ -114,7 +114,7 @@ def _find_meant(labels: Sequence[Values], classes: ClassTable) -> Iterator[Findi
         yield Finding(
             Kind.MEANT,
             f"{found[value].path} holds {value}, and the labels together {shown}, in a data set of {len(classes)} classes: "
-            f"{value} is probably {meant[value]}{', and not void' if value == IGNORE else ''}; say data.values={{{setting}}}",
+            f"{value} is probably {meant[value]}{', not void' if value == IGNORE else ''}; say data.values={{{setting}}}",
         )
 
 

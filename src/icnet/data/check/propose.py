@@ -138,7 +138,9 @@ def _classes_of_colours(counts: Mapping[int, int], names: Names) -> ClassTable:
     known = list(names.of_colour)
     colours.sort(key=lambda c: known.index(c) if c in known else len(known))
     fallback = {_BLACK: "background"}
-    named = [names.of_colour.get(c) or fallback.get(c) or "color_{:02x}{:02x}{:02x}".format(*unpack(c)) for c in colours]
+    named = [
+        names.of_colour.get(c) or fallback.get(c) or "color_{:02x}{:02x}{:02x}".format(*unpack(c)) for c in colours
+    ]
     return ClassTable(_unique(named), [unpack(c) for c in colours])
 
 

@@ -12,16 +12,18 @@ from icnet.data.check.findings import Finding, Kind
 
 Size = tuple[int, int]  # (height, width)
 _MOST = 0.9  # of the frames have the same size: the others are named
-_APART = 2.0  # times as large or small as the median frame: so is the frame of another camera, a thumbnail, a stray file
+_APART = (
+    2.0  # times as large or small as the median frame: so is the frame of another camera, a thumbnail, a stray file
+)
 
 
 def usual_sizes(sizes: Mapping[Size, int]) -> list[Size]:
     """Those that are no outliers. sizes: how many frames have each."""
     every = np.repeat(np.array(list(sizes)), list(sizes.values()), axis=0)
     median = np.median(every, axis=0)
-    return [size for size in sizes if all(m / _APART <= n <= m * _APART for n, m in zip(size, median, strict=True))] or [
-        *sizes
-    ]
+    return [
+        size for size in sizes if all(m / _APART <= n <= m * _APART for n, m in zip(size, median, strict=True))
+    ] or [*sizes]
 
 
 def find_odd_sizes(frames: Mapping[Path, Size]) -> Iterator[Finding]:
@@ -34,8 +36,9 @@ def find_odd_sizes(frames: Mapping[Path, Size]) -> Iterator[Finding]:
     for path, size in frames.items():
         if size not in usual:
             yield Finding(
-                Kind.ODD_SIZE, f"{path} is {size[0]}x{size[1]}, where {count} of {len(frames)} frames are "
-                f"{commonest[0]}x{commonest[1]}: leave it out if it does not belong to them"
+                Kind.ODD_SIZE,
+                f"{path} is {size[0]}x{size[1]}, where {count} of {len(frames)} frames are "
+                f"{commonest[0]}x{commonest[1]}: leave it out if it does not belong to them",
             )
 
 

@@ -41,16 +41,19 @@ class ValueRow(NamedTuple):
 class Summary:
     """The facts of a data set, seen through its classes.
 
-    classes: None where nothing tells what the labels mean. train: the splits that are trained on. advice: what to do next,
-    as sentences.
+    train: the splits that are trained on. advice: what to do next, as sentences.
     """
 
     name: str
     root: str
     facts: Facts
-    classes: ClassTable | None
     train: tuple[str, ...]
     advice: tuple[str, ...] = ()
+
+    @property
+    def classes(self) -> ClassTable | None:
+        """None where nothing tells what the labels mean."""
+        return self.facts.classes
 
     @cached_property
     def found(self) -> dict[Kind, list[str]]:

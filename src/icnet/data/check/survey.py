@@ -47,8 +47,8 @@ def find_by_name(survey: Survey) -> Iterator[Finding]:
         else:
             yield Finding(Kind.ORPHAN, f"{orphan} belongs to no image")
     for path in survey.unread:
-        what = _say_foreign(path) or "but its name is not that of an image here"
-        yield Finding(Kind.UNREAD, f"{path} lies beside the images, {what}")
+        unknown = f"{path} lies beside the images, but its name is not that of an image here"
+        yield Finding(Kind.UNREAD, _say_foreign(path) or unknown)
     yield from _find_shared_labels(survey.samples)
 
 
@@ -82,10 +82,10 @@ def _find_shared_labels(samples: Sequence[Sample]) -> Iterator[Finding]:
 
 def _check_foreign(files: Sequence[Path]) -> None:
     for path in files:
-        if what := _say_foreign(path):
-            raise DataError(f"{path} is no image that can be read, {what}")
+        if said := _say_foreign(path):
+            raise DataError(said)
 
 
 def _say_foreign(path: Path) -> str | None:
     what = FOREIGN.get(path.suffix.lower())
-    return what and f"but {what}, which icnet does not read: convert it to PNG or JPEG"
+    return what and f"{path} is {what}, which icnet does not read: convert it to PNG or JPEG"

@@ -103,7 +103,9 @@ def find_moved(labels: Iterable[Values]) -> tuple[Values, Values] | None:
     at: dict[int, tuple[int, Values]] = {}
     of: dict[int, tuple[int, Values]] = {}
     for label in labels:
-        used = {place: label.palette[place] for place in label.counts} if label.palette and label.form is Form.IDS else {}
+        used = (
+            {place: label.palette[place] for place in label.counts} if label.palette and label.form is Form.IDS else {}
+        )
         if len(set(used.values())) < len(used):
             continue  # the colours tell nothing
         for place, color in used.items():

@@ -13,10 +13,11 @@ from pathlib import Path
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from icnet.data.check.check import Facts, check_data
+from icnet.data.check.check import check_data
+from icnet.data.check.facts import Facts
 from icnet.data.check.findings import Finding, Kind
 from icnet.data.check.place import holds, say_place
-from icnet.data.check.propose import propose_classes, read_names
+from icnet.data.check.propose import explain, propose_classes, read_names
 from icnet.data.check.summary import Summary
 from icnet.data.division import Division
 from icnet.data.labels import ClassTable
@@ -139,8 +140,10 @@ def examine(cfg: DictConfig, layout: Layout) -> Summary:
                 layout,
                 looked_at(cfg, layout),
                 classes,
+                propose=lambda facts: propose(facts, layout.root),
                 division=division_of(cfg),
                 deep=cfg.task.deep,
+                bit_depth=cfg.data.bit_depth,
                 progress=progress,
             )
         except DataError as error:
@@ -148,16 +151,13 @@ def examine(cfg: DictConfig, layout: Layout) -> Summary:
     if classes is None or any(finding.kind is Kind.UNKNOWN_LABEL for finding in facts.findings):
         for name in fitting_tables(facts.values):
             facts.findings.append(Finding(Kind.OTHER_CLASSES, f"data/classes={name} gives every value a meaning"))
-    classes = classes or propose(facts, layout.root)
-    return Summary(
-        cfg.data.name, os.path.abspath(layout.root), facts, classes, tuple(split_names(cfg.data.train_split))
-    )
+    return Summary(cfg.data.name, os.path.abspath(layout.root), facts, tuple(split_names(cfg.data.train_split)))
 
 
 def propose(facts: Facts, root: Path) -> ClassTable | None:
     """Classes from the values of the label files; where none can be, the findings say why."""
     try:
-        return propose_classes(facts.values, read_names(root))
+        return propose_classes(facts.values, read_names(root), facts.form)
     except DataError as error:
         facts.findings.append(Finding(Kind.NO_CLASSES, str(error)))
         return None
@@ -171,10 +171,12 @@ def write_requested(cfg: DictConfig, layout: Layout, summary: Summary, files: Ma
         command = training_command("data=list", root, f"data/classes={choice_of('data/classes')}")
         yield f"Wrote train.list and val.list; train from them: {command}"
     if cfg.task.pack and summary.classes is not None:
-        folder = Path(cfg.data.packed)
-        yield from write_packs(layout, splits_of(cfg), summary.classes, folder, compress=cfg.task.compress)
+        depth, folder = summary.facts.bit_depth, Path(cfg.data.packed)
+        yield from write_packs(layout, splits_of(cfg), summary.classes, folder, depth, compress=cfg.task.compress)
     if ignored := [row.value for row in summary.value_rows if files and row.meaning == "ignored"]:
         yield f"Of no class in the proposal, and ignored: {', '.join(ignored)}"
+    if files and summary.classes is not None:
+        yield from explain(summary.classes, summary.facts.values, read_names(layout.root))
     if cfg.task.save_as:
         write_files(files)
         yield f"Wrote {' and '.join(map(str, files))}: look at the names and colours of the classes"
