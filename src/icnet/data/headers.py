@@ -6,9 +6,9 @@ from collections.abc import Hashable
 from pathlib import Path
 from typing import NamedTuple
 
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
-from icnet.data.images import ENDS, TAIL, broken, orientation_of, unreadable
+from icnet.data.images import ENDS, TAIL, broken, orientation_of, read_image, unreadable
 
 _FIRST_ON_ITS_SIDE = 5  # orientations 5 to 8 stand for a quarter turn, which OpenCV makes
 
@@ -59,6 +59,8 @@ def read_header(path: Path) -> Header:
                 image.load()  # data may follow the end of a JPEG: only reading it tells
     except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
         raise unreadable(path, error) from error
+    except UnidentifiedImageError:
+        return Header(read_image(path).shape[:2], 1, 1, None, path.suffix, None)  # Pillow does not know all kinds
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise broken(path) from error
     size = (width, height) if turned else (height, width)

@@ -10,6 +10,8 @@ from typing import NamedTuple, Protocol
 from icnet.data.images import IMAGE_SUFFIXES
 from icnet.errors import DataError
 
+_ENDS = ("_mask", "_masks", "_label", "_labels", "_L", "_gt", "_seg")  # of a label's name, behind that of its image
+
 
 class Sample(NamedTuple):
     """The files of one frame."""
@@ -94,7 +96,7 @@ class CityscapesLayout:
 
 @dataclass(frozen=True)
 class FolderLayout:
-    """root/images/SPLIT/NAME.(jpg or png) with root/labels/SPLIT/NAME.png; subfolders are followed."""
+    """root/images/SPLIT/NAME.(jpg or png) with root/labels/SPLIT/NAME.png (or NAME_mask.png); subfolders are followed."""
 
     root: Path
 
@@ -106,7 +108,9 @@ class FolderLayout:
         _check_folder(self.root, folder, "images and labels")
         images = [p for p in folder.rglob("*") if is_image(p)]
         label_files = (p for p in labels.rglob("*") if is_image(p))
-        return _survey(images, lambda i: [labels / i.relative_to(folder).with_suffix(".png")], label_files, folder)
+        return _survey(
+            images, lambda i: _usual_names(labels / i.relative_to(folder).with_suffix(".png")), label_files, folder
+        )
 
 
 @dataclass(frozen=True)
@@ -212,6 +216,11 @@ def _check_folder(root: Path, expected: Path, what: str) -> None:
         f"{root} holds no {what}: expected {expected} but found {there}; "
         "set data.root to the folder above it, or choose the split and the data= that fit"
     )
+
+
+def _usual_names(label: Path) -> list[Path]:
+    """NAME.png, then what it is called elsewhere."""
+    return [label, *(label.with_name(f"{label.stem}{end}.png") for end in _ENDS)]
 
 
 def _first_that_exists(image: Path, candidates: list[Path]) -> Path:

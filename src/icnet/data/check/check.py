@@ -66,7 +66,9 @@ def check_data(
     if classes is None:
         _settle_form(found)
     found.classes = classes if classes is not None or propose is None else propose(found)
-    if found.classes is not None:
+    if found.classes is None:
+        findings += find_blended(found.labels)
+    else:
         parts = _parts(found, {sample.label for sample in aside})
         findings += judge_labels(parts, division.train, [_ASIDE] if aside else division.val, found.classes)
     return found
@@ -138,7 +140,7 @@ def _settle_form(found: Facts) -> None:
     found.form = choose_form(found.labels)
     for split in found.splits:
         split.labels = [label.read_as(found.form) for label in split.labels]
-    found.findings += [*find_blended(found.labels), *find_odd_forms(found.labels)]
+    found.findings += find_odd_forms(found.labels)
 
 
 def _parts(found: Facts, aside: Collection[Path] = ()) -> dict[str, list[Values]]:

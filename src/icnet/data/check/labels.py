@@ -18,7 +18,6 @@ from icnet.data.check.values import (
     find_moved,
     looks_like_train_ids,
     meanings,
-    show_value,
 )
 from icnet.data.labels import IGNORE, ClassTable
 
@@ -29,13 +28,11 @@ def find_blended(labels: Sequence[Values]) -> Iterator[Finding]:
     """Label files that were resized with blending or saved as JPEG."""
     for label in labels:
         if label.is_blended:
-            drawn = sorted(label.counts, key=lambda value: -label.counts[value])[: label.distinct - label.loose]
-            shown = ", ".join(show_value(label.form, value) for value in sorted(drawn[:_NAMED]))
             yield Finding(
                 Kind.BLENDED,
-                f"{label.path} holds {label.distinct} different {label.form.value}, of which {label.loose} lie along the edges of others alone "
-                f"(drawn were perhaps {shown}): it was saved as JPEG or resized with blending; export it again as PNG, and "
-                "resize label maps with nearest neighbour",
+                f"{label.path} holds {label.distinct} different {label.form.value}, {label.loose} of which lie along the edges "
+                "of others alone: it was saved as JPEG or resized with blending; export it again as PNG, and resize label maps "
+                "with nearest neighbour",
             )
 
 
