@@ -95,7 +95,7 @@ def test_a_grey_mask_that_was_blended_is_named_and_proposes_no_class(
     root = data_set(tmp_path, {"train/a": whole, "train/b": blend(whole), "val/c": whole})
     facts = proposed(root)
     (line,) = said(facts)[Kind.BLENDED]
-    assert re.search(r"labels/train/b\.png holds \d+ different ids, \d+ of which lie along the edges of others", line)
+    assert re.search(r"labels/train/b\.png holds \d+ different ids, \d+ of which lie along edges alone", line)
     assert facts.classes is not None
     assert facts.classes.ids == values
 

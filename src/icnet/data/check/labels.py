@@ -30,9 +30,9 @@ def find_blended(labels: Sequence[Values]) -> Iterator[Finding]:
         if label.is_blended:
             yield Finding(
                 Kind.BLENDED,
-                f"{label.path} holds {label.distinct} different {label.form.value}, {label.loose} of which lie along the edges "
-                "of others alone: it was saved as JPEG or resized with blending; export it again as PNG, and resize label maps "
-                "with nearest neighbour",
+                f"{label.path} holds {label.distinct} different {label.form.value}, {label.loose} of which lie along edges "
+                "alone: it was saved as JPEG or resized with blending; export it again as PNG, and resize label maps with "
+                "nearest neighbour",
             )
 
 
