@@ -155,10 +155,11 @@ def test_a_draw_carries_the_epoch() -> None:
     assert {draw.epoch for draw in sampler} == {7}
 
 
+START = Place(0, 0)
 WEIGHTS = np.array([1.0, 1.0, 4.0, 1.0, 1.0, 1.0, 1.0, 1.0, 5.0])
 
 
-def draws_of(epoch: int, rank: int = 0, world_size: int = 1, start: Place = Place(0, 0)) -> list[Draw]:
+def draws_of(epoch: int, rank: int = 0, world_size: int = 1, start: Place = START) -> list[Draw]:
     """Of nine samples, the third and the last of which are rare."""
     sampler = TrainSampler(9, 3 if world_size == 1 else 1, 0, rank, world_size, start, WEIGHTS)
     sampler.set_epoch(epoch)

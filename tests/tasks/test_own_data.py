@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+from rich.console import Console
 from tests.conftest import TINY, compose_run
 
 from icnet.cli import run_task
@@ -87,8 +89,10 @@ def test_what_the_data_hold_is_said_before_the_training(
         "Class weights: loss.class_weights=median_frequency, by median frequency object would weigh 10 times as much as "
         "background"
     )
-    print_summary(shown[0])
-    assert "train frames %" in " ".join(capsys.readouterr().out.split())
+    print_summary(shown[0], Console(width=160))
+    said = capsys.readouterr().out
+    assert "train frames %" in said
+    assert re.search(r"object +│ +2\.44 │ +12\.\d+ │ +25 │ +100 │", said)
 
 
 @pytest.mark.slow
@@ -124,6 +128,21 @@ def test_a_label_that_no_class_has_stops_the_run_in_one_line(root: Path, tmp_pat
     for number in range(2, 8):
         (tmp_path / f"labels/train/{number}.png").symlink_to(root / f"labels/train/{number}.png")
     with pytest.raises(DataError, match=r"0\.png has label 9 .*; task=prepare names 1 more$"):
+        run(tmp_path / "run", tmp_path, *TINY, "data=folder", *classes)
+
+
+def test_what_unknown_values_mean_is_what_the_line_says(root: Path, tmp_path: Path) -> None:
+    for name in ("train/0", "train/1", "val/0"):
+        (tmp_path / "labels" / name).parent.mkdir(parents=True, exist_ok=True)
+        write_image(
+            tmp_path / f"labels/{name}.png", np.repeat([[0], [128]], 32, axis=0).repeat(96, axis=1).astype(np.uint8)
+        )
+        (tmp_path / "images" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / f"images/{name}.png").symlink_to(root / f"images/{name}.png")
+    classes = ("data.classes.names=[a,b]", "data.classes.colors=[[0,0,0],[1,1,1]]")
+    with pytest.raises(
+        DataError, match=r"128 is probably b; say data\.values=\{0: a, 128: b\}; task=prepare names 2 more$"
+    ):
         run(tmp_path / "run", tmp_path, *TINY, "data=folder", *classes)
 
 

@@ -100,7 +100,7 @@ def show_data(data: SegmentationDataModule) -> None:
     print_summary(summary)
     if fatal := [text for kind in _FATAL for text in summary.found.get(kind, [])]:
         more = f"; task=prepare names {len(fatal) - 1} more" if len(fatal) > 1 else ""
-        raise DataError(fatal[0] + more)
+        raise DataError(summary.found.get(Kind.MEANT, fatal)[0] + more)
 
 
 def build_objective(cfg: DictConfig, data: SegmentationDataModule, weights: Sequence[float] | None = None) -> Objective:

@@ -127,10 +127,7 @@ class SegmentationDataModule(ResumableDataModule):
         )
         self.seed = seed
         self.split = None if split is None else split_names(split)
-        if sampler not in (None, "rare"):
-            raise ConfigError(f"data.sampler is {sampler!r}: give rare, or null")
-        if bit_depth is not None and not 8 <= bit_depth <= WHOLE_DEPTH:
-            raise ConfigError(f"data.bit_depth is {bit_depth}: give 8 to {WHOLE_DEPTH}, or null")
+        _check_reading(sampler, bit_depth, table)
         self.sampler, self.bit_depth, self.table = sampler, bit_depth, table
         self.packed = None if packed is None else Path(packed)
         self._packs: dict[str, PackedFrames | None] = {}
@@ -193,6 +190,15 @@ class SegmentationDataModule(ResumableDataModule):
             )
         sampler = EvalSampler(len(self.val_set), *place_of(self.trainer))
         return build_loader(self.val_set, sampler, 1, self.num_workers, self.trainer)
+
+
+def _check_reading(sampler: str | None, bit_depth: int | None, table: int) -> None:
+    if sampler not in (None, "rare"):
+        raise ConfigError(f"data.sampler is {sampler!r}: give rare, or null")
+    if bit_depth is not None and not 8 <= bit_depth <= WHOLE_DEPTH:
+        raise ConfigError(f"data.bit_depth is {bit_depth}: give 8 to {WHOLE_DEPTH}, or null")
+    if table < 0:
+        raise ConfigError(f"data.table is {table}: give the number of frames to look at, or 0")
 
 
 def check_loading(batch_size: int, num_workers: int | None) -> None:

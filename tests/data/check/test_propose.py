@@ -92,7 +92,8 @@ def test_ids_are_named_by_the_file_beside_the_data(tmp_path: Path) -> None:
 
 
 def test_the_classes_come_back_from_their_yaml() -> None:
-    classes = ClassTable(["no", 'it\'s: a "name"', "straße"], [(0, 0, 0), (1, 2, 3), (4, 5, 6)], [3, 7, 9], [0])
+    colors = [(0, 0, 0), (1, 2, 3), (4, 5, 6)]
+    classes = ClassTable(["no", 'it\'s: a "name"', "straße"], colors, [3, 7, 9], [0], form="alpha")
     content = yaml.safe_load(classes_yaml(classes, "mine"))
     assert content.pop("_target_") == "icnet.data.labels.ClassTable"
     assert ClassTable(**content) == classes
