@@ -118,9 +118,9 @@ def test_a_checkpoint_knows_the_values_and_the_bits_and_predict_reads_images_so(
 
 def test_a_label_that_no_class_has_stops_the_run_in_one_line(root: Path, tmp_path: Path) -> None:
     classes = ("data.classes.names=[a,b]", "data.classes.colors=[[0,0,0],[1,1,1]]")
-    for name in ("0", "1"):
+    for name, value in (("0", 9), ("1", 11)):
         (tmp_path / "labels/train").mkdir(parents=True, exist_ok=True)
-        write_image(tmp_path / f"labels/train/{name}.png", np.full(SIZE, 9, np.uint8))
+        write_image(tmp_path / f"labels/train/{name}.png", np.full(SIZE, value, np.uint8))
         (tmp_path / "images").mkdir(exist_ok=True)
     for split in ("train", "val"):
         (tmp_path / "images" / split).symlink_to(root / "images" / split)

@@ -90,9 +90,9 @@ class Summary:
 
     @property
     def weights_advice(self) -> str | None:
-        """Which class weights to take; None where no label was read."""
+        """Which class weights to take; None where there are no two classes to compare."""
         rows = [row for row in self.class_rows if row.median_frequency > 0]
-        if not rows:
+        if len(rows) < 2:
             return None
         rare, common = (pick(rows, key=lambda row: row.median_frequency) for pick in (max, min))
         ratio = rare.median_frequency / common.median_frequency
