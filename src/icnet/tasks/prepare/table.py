@@ -30,7 +30,8 @@ def print_summary(summary: Summary, console: Console | None = None) -> None:
     console.print(_split_table(summary))
     if summary.class_rows:
         console.print(_class_table(summary))
-        console.print(escape(summary.weights_advice or ""), highlight=False, soft_wrap=True)
+    if summary.weights_advice is not None:
+        console.print(escape(summary.weights_advice), highlight=False, soft_wrap=True)
     console.print(escape(f"Read: {say_reading(summary)}"), style="dim", highlight=False)
     for kind, texts in summary.found.items():
         more = f" (and {len(texts) - 1:,} more)" if len(texts) > 1 else ""
