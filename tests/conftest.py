@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 from collections.abc import Callable
@@ -15,6 +16,7 @@ import torch
 from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, open_dict
+from xdist.scheduler import LoadScopeScheduling
 
 from icnet.cli import run_task
 from icnet.config import conf_folder
@@ -41,6 +43,26 @@ TINY = (
 )
 
 PLAIN = ("data.prepare=null", "data.num_workers=0", "trainer.accelerator=cpu", "trainer.precision=32-true")
+
+
+class OneProcessForWhatIsMadeOnce(LoadScopeScheduling):
+    """Tests of a file with a module's fixture share a process, all others go where one is free.
+
+    xdist's own `--dist loadgroup` finds no groups under pytest 9.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.split("::")[0]
+        return file if makes_once(self.config.rootpath / file) else nodeid
+
+
+@functools.cache
+def makes_once(file: Path) -> bool:
+    return 'scope="module"' in file.read_text(encoding="utf-8")
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneProcessForWhatIsMadeOnce:
+    return OneProcessForWhatIsMadeOnce(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -148,6 +148,15 @@ def test_an_optimizer_brings_its_own_rate_whatever_the_data(data: str, optimizer
         check_config(config)
 
 
+def test_a_trunk_that_starts_from_imagenet_brings_its_optimizer_and_obeys_another_choice() -> None:
+    few = composed("experiment=icnet_camvid", "backbone=efficientnet_lite0")
+    assert few.optimizer == composed("optimizer=adamw_pretrained").optimizer
+    assert few.optimizer.new_layers_multiple == 10
+    assert few.trainer.max_steps * few.data.batch_size == 10_400  # the length is that of the data's recipe
+    for choice in ("experiment=icnet_cityscapes", "optimizer=sgd"):
+        assert composed(choice, "backbone=efficientnet_lite2").optimizer == composed(choice).optimizer
+
+
 def test_frames_of_ones_own_train_by_a_recipe_for_few_frames() -> None:
     config = composed("data=folder", "data/classes=camvid")
     assert (config.trainer.max_steps, config.optimizer.lr, config.callbacks.ema.decay) == (4000, 1e-3, 0.999)
@@ -280,7 +289,7 @@ def test_a_part_that_a_file_left_out_names_the_choices(group: str, value: object
 
 def test_a_network_without_a_backbone_names_the_choices() -> None:
     assert refusal(model__backbone=None).startswith(
-        "model.backbone has no choice: give backbone=resnet101 or backbone="
+        "model.backbone has no choice: give backbone=efficientnet_lite0 or backbone="
     )
 
 

@@ -9,15 +9,17 @@ from torch import Tensor, nn
 from icnet.deploy.graph import FrameProgram, trace
 from icnet.model.icnet import STAGES, ICNet
 from icnet.model.preprocess import Normalize
+from icnet.model.trunk import TrunkSpec
+from icnet.model.trunks.efficientnet_lite import efficientnet_lite
 from icnet.model.trunks.resnet import resnet18, resnet50
 
 SIZES = [(32, 32), (33, 33), (33, 65), (47, 61), (64, 64), (91, 90), (97, 161), (128, 256), (200, 131), (129, 257)]
 
 
-def make_net(align_corners: bool = False, wide: bool = False) -> ICNet:
+def make_net(align_corners: bool = False, trunk: TrunkSpec | None = None) -> ICNet:
     """Random weights, and batch norms that have seen something."""
     torch.manual_seed(0)
-    net = ICNet(resnet50(width=0.125) if wide else resnet18(width=0.125), 5, 16, align_corners).eval()
+    net = ICNet(trunk or resnet18(width=0.125), 5, 16, align_corners).eval()
     for module in net.modules():
         if isinstance(module, nn.BatchNorm2d):
             nn.init.normal_(module.running_mean, std=0.2)
@@ -45,13 +47,15 @@ def test_its_scores_are_those_of_the_network_at_every_size(stage: str, align_cor
         torch.testing.assert_close(program(frames), expected, rtol=1e-4, atol=1e-4)
 
 
-def test_a_trunk_of_bottlenecks_is_folded_as_well() -> None:
-    net, frames = make_net(wide=True), make_frames((65, 97))
-    with torch.inference_mode():
-        expected = net(Normalize()(frames))
-    torch.testing.assert_close(
-        FrameProgram(net, "sub124", Normalize(), logits=True)(frames), expected, rtol=1e-4, atol=1e-4
-    )
+@pytest.mark.parametrize("trunk", [resnet50(width=0.125), efficientnet_lite(width=0.125)])
+def test_every_trunk_is_folded_and_frames_are_read_as_its_own_statistics_say(trunk: TrunkSpec) -> None:
+    net, normalize = make_net(trunk=trunk), Normalize(trunk.mean, trunk.std)
+    program = FrameProgram(net, "sub124", normalize, logits=True)
+    for size in ((65, 97), (90, 64)):
+        frames = make_frames(size)
+        with torch.inference_mode():
+            expected = net(normalize(frames))
+        torch.testing.assert_close(program(frames), expected, rtol=1e-4, atol=1e-4)
 
 
 def test_neither_batch_norm_nor_guidance_is_left_and_the_network_is_as_it_was() -> None:

@@ -31,8 +31,6 @@ from icnet.errors import ConfigError
 from icnet.predict import Predictor
 from icnet.streets.scene import draw_street
 
-pytestmark = pytest.mark.xdist_group("web")  # what is made once is made in one process
-
 CLASSES = ClassTable(["road", "car", "tree", "sky"], [[128, 64, 128], [0, 0, 142], [107, 142, 35], [70, 130, 180]])
 FILES = ("ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm")
 TEXT = "document.getElementById('{}').textContent".format
@@ -203,6 +201,13 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+DROP = """fetch("street.png").then(answer => answer.blob()).then(picture => {
+  const dataTransfer = new DataTransfer();
+  dataTransfer.items.add(new File([picture], "dropped.png", {type: picture.type}));
+  document.dispatchEvent(new DragEvent("drop", {dataTransfer, bubbles: true, cancelable: true}));
+})"""
+
+
 def read_saved(page: Page) -> np.ndarray:
     """The label map that the page offers for saving."""
     address = page.read("document.getElementById('save').href")
@@ -253,7 +258,9 @@ def test_a_clock_that_stands_still_breaks_nothing(live: Path, tmp_path: Path) ->
 
 
 @in_browser
-def test_cameras_and_videos_are_followed_and_sizes_and_classes_chosen(live: Path, tmp_path: Path) -> None:
+def test_cameras_videos_and_dropped_pictures_are_shown_and_size_classes_and_opacity_chosen(
+    live: Path, tmp_path: Path
+) -> None:
     video = tmp_path / "street.webm"
     writer = cv2.VideoWriter(str(video), cv2.VideoWriter_fourcc(*"VP80"), 10, (128, 64))
     for i in range(20):
@@ -268,6 +275,10 @@ def test_cameras_and_videos_are_followed_and_sizes_and_classes_chosen(live: Path
         page.open_file(live / "street.png")
         page.wait("document.getElementById('labels').width === 131")
         assert page.read("document.getElementById('size').value") == "[77,131]"
+        page.read(DROP)
+        page.wait("document.getElementById('save').download === 'dropped_labels.png'")
+        page.read("const o = document.getElementById('opacity'); o.value = 30; o.dispatchEvent(new Event('input'))")
+        assert page.read("getComputedStyle(document.getElementById('labels')).opacity") == "0.3"
         page.open_file(live / "model.json")
         page.wait(f"{TEXT('state')} === 'model.json is no picture or video that this browser reads'")
         painted = (

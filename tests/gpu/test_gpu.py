@@ -21,7 +21,6 @@ from icnet.streets.write import write_streets
 
 pytestmark = [
     pytest.mark.gpu,
-    pytest.mark.xdist_group("gpu"),  # all in one process: two would share the memory and the time of the device
     pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU"),
 ]
 CLASSES = ClassTable(list("abcdefghij"), [[n, n, n] for n in range(10)])

@@ -37,3 +37,10 @@ def test_its_numbers_are_plain_and_exact_in_a_checkpoint() -> None:
     plain = Normalize().to_dict()
     assert json.loads(json.dumps(plain)) == {"mean": list(IMAGENET_MEAN), "std": list(IMAGENET_STD)}
     assert Normalize().state_dict() == {}
+
+
+def test_what_a_checkpoint_says_of_it_makes_the_same_to_the_bit() -> None:
+    frames = torch.arange(256, dtype=torch.uint8).view(1, 16, 16, 1).expand(1, 16, 16, 3)
+    first = Normalize([127 / 255] * 3, [128 / 255] * 3)
+    again = Normalize(**json.loads(json.dumps(first.to_dict())))
+    assert torch.equal(again(frames), first(frames))

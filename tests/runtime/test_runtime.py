@@ -57,7 +57,6 @@ def find_lack() -> str | None:
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.xdist_group("runtime"),  # built once
     pytest.mark.skipif(bool(find_lack()), reason=f"building src/runtime needs {find_lack()}"),
 ]
 

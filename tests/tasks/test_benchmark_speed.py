@@ -30,8 +30,6 @@ from icnet.tasks.benchmark.given import choose_formats, choose_sizes, read_given
 from icnet.tasks.benchmark.speed import summarize_times
 from icnet.weights.checkpoint import read_source
 
-pytestmark = pytest.mark.xdist_group("benchmark")  # what is made once is made in one process
-
 BENCHMARK = ("task=benchmark", "task.repeats=2")
 QUICK = ("task.what=speed", "task.compiled=false", "task.memory=false")
 NUMBERS = {"median_ms", "p95_ms", "fps", "memory_bytes", "floor_ms"}

@@ -23,12 +23,14 @@ from icnet.engines.load import load_engine
 from icnet.errors import ConfigError, DataError, ICNetError, WeightsError
 from icnet.model.icnet import ICNet
 from icnet.model.preprocess import Normalize
+from icnet.model.trunk import TrunkSpec
+from icnet.model.trunks.efficientnet_lite import efficientnet_lite
+from icnet.model.trunks.resnet import resnet18
 from icnet.predict import Predictor
 from icnet.tasks.export.certificate import Certificate
 from icnet.weights.checkpoint import read_source
 
 pytest.importorskip("onnxruntime", reason='needs the extra: pip install -e ".[export]"')
-pytestmark = pytest.mark.xdist_group("export")  # what is made once is made in one process
 
 
 @pytest.fixture(scope="module")
@@ -221,17 +223,25 @@ def test_a_file_from_elsewhere_is_told_from_ours(exported: Path, tmp_path: Path)
 
 
 def save(net: ICNet, path: Path, classes: ClassTable) -> Path:
-    about = {"architecture": net.architecture, "classes": classes.to_dict(), "preprocessing": Normalize().to_dict()}
+    trunk = net.backbone.spec()
+    read = Normalize(trunk.mean, trunk.std).to_dict()
+    about = {"architecture": net.architecture, "classes": classes.to_dict(), "preprocessing": read}
     torch.save({"icnet": about, "state_dict": {f"net.{key}": value for key, value in net.state_dict().items()}}, path)
     return path
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("align_corners", [False, True])
+@pytest.mark.parametrize(
+    ("align_corners", "trunk"),
+    [(False, resnet18(0.125)), (True, resnet18(0.125)), (False, efficientnet_lite(0.125))],
+    ids=["pixel_areas", "align_corners", "efficientnet_lite"],
+)
 @pytest.mark.parametrize("format", ["onnx", "openvino", "torch"])
-def test_a_dynamic_file_agrees_with_torch_at_ten_sizes(format: str, align_corners: bool, tmp_path: Path) -> None:
+def test_a_dynamic_file_agrees_with_torch_at_ten_sizes(
+    format: str, align_corners: bool, trunk: TrunkSpec, tmp_path: Path
+) -> None:
     five = ClassTable(list("abcde"), [[n, n, n] for n in range(5)])
-    source = read_source(save(make_net(align_corners), tmp_path / "net.ckpt", five))
+    source = read_source(save(make_net(align_corners, trunk), tmp_path / "net.ckpt", five))
     engine = open_exported(write_file(source, Order(format, "fp32", "sub124", "labels", None), tmp_path))
     truth = load_engine(tmp_path / "net.ckpt")
     for size in SIZES:

@@ -22,7 +22,6 @@ from icnet.engines.exported import open_exported
 from icnet.errors import ConfigError, DataError
 
 pytest.importorskip("nncf", reason='needs the extra: pip install -e ".[export]"')
-pytestmark = pytest.mark.xdist_group("int8")  # what is made once is made in one process
 
 INT8 = ("task=export", "task.precision=int8", "task.size=[64,128]", "task.calibration=4")
 
@@ -123,10 +122,16 @@ def test_both_formats_are_quantised_and_the_home_folder_stays_as_it_is(
 
 
 @pytest.mark.slow
-def test_the_kit_runs_on_a_machine_that_has_numpy_and_the_engine_alone(tmp_path: Path, quantised: Path) -> None:
+@pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
+def test_the_kit_runs_on_a_machine_that_has_numpy_and_the_engine_alone(
+    tmp_path: Path, quantised: Path, streets: Path, checkpoint: Path, engine: str
+) -> None:
+    if engine == "openvino":
+        quantised = tmp_path / "made"
+        run(quantised, streets, *INT8, f"ckpt={checkpoint}", "task.format=openvino", "task.max_drop=1")
     venv.create(tmp_path / "bare", with_pip=True)
     python = tmp_path / "bare" / ("Scripts" if os.name == "nt" else "bin") / "python"
-    install = [str(python), "-m", "pip", "install", "-q", "-c", str(ROOT / "constraints.txt"), "numpy", "onnxruntime"]
+    install = [str(python), "-m", "pip", "install", "-q", "-c", str(ROOT / "constraints.txt"), "numpy", engine]
     done = subprocess.run(install, capture_output=True, text=True, check=False, timeout=500)
     if done.returncode != 0:
         pytest.skip(f"needs a package index: {done.stderr.strip().splitlines()[-1]}")

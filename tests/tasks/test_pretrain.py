@@ -9,18 +9,23 @@ import numpy as np
 import pytest
 import torch
 from tests.conftest import TINY, Run
+from torch import Tensor
+from torch.nn.modules.module import register_module_forward_hook
 
 from icnet.data.images import write_image
 from icnet.errors import DataError, WeightsError
 from icnet.model.classifier import BackboneClassifier
+from icnet.model.preprocess import Normalize
+from icnet.model.trunks.efficientnet_lite import efficientnet_lite
 from icnet.model.trunks.resnet import resnet18
 from icnet.weights.checkpoint import load_checkpoint
 
-PRETRAIN = (
-    "experiment=pretrain_imagenet", "backbone=resnet18", "model.backbone.width=0.125", "strategy=auto",
+PRETRAIN_ANY = (
+    "experiment=pretrain_imagenet", "model.backbone.width=0.125", "strategy=auto",
     "data.crop_size=64", "data.batch_size=2", "data.num_workers=0", "scheduler.warmup_steps=0",
     "trainer.devices=1", "trainer.accelerator=cpu", "trainer.max_steps=3", "trainer.precision=32-true",
 )  # fmt: skip
+PRETRAIN = (*PRETRAIN_ANY, "backbone=resnet18")
 
 
 @pytest.fixture
@@ -46,6 +51,22 @@ def test_a_cascade_starts_from_a_pretrained_trunk(run_icnet: Run, pictures: Path
     net = load_checkpoint(started / "checkpoints" / "last.ckpt")
     key = "backbone.conv4.1.conv2.conv.weight"
     assert torch.equal(net.state_dict()[key], trained[f"net.{key}"])
+
+
+@pytest.mark.slow
+def test_a_light_trunk_is_pretrained_on_pictures_read_as_it_is_used_to(run_icnet: Run, pictures: Path) -> None:
+    lite = ("backbone=efficientnet_lite0", "model.backbone.weights=null", "optimizer.lr=0", "model.channels_last=false")
+    seen: list[Tensor] = []
+    hook = register_module_forward_hook(
+        lambda module, _, out: seen.append(out) if isinstance(module, Normalize) else None
+    )
+    folder = run_icnet(*PRETRAIN_ANY, *lite, tiny=False, root=pictures)
+    hook.remove()
+    levels = torch.cat([images.flatten() for images in seen]) * 128 + 127
+    assert torch.equal(levels, levels.round())  # of bytes
+    started = run_icnet(*lite[:1], f"model.backbone.weights={folder}/checkpoints/best.ckpt", "model.backbone.width=0.125",
+                        *TINY[2:], tiny=False, folder="cascade")  # fmt: skip
+    assert load_checkpoint(started / "checkpoints" / "best.ckpt").backbone.spec() == efficientnet_lite(width=0.125)
 
 
 def test_folders_that_are_not_there_are_named(run_icnet: Run, tmp_path: Path) -> None:

@@ -17,7 +17,8 @@ from icnet.errors import ConfigError, WeightsError
 from icnet.model.icnet import ICNet
 from icnet.model.preprocess import Normalize
 from icnet.model.trunks.resnet import BlockSpec, ResNetSpec, resnet50
-from icnet.tasks.setup.network import choose_trunk_weights
+from icnet.tasks.setup.build import build
+from icnet.tasks.setup.network import build_network, choose_trunk_weights
 from icnet.weights.checkpoint import load_checkpoint
 
 PRUNED = ResNetSpec(
@@ -71,6 +72,32 @@ def test_weights_that_learned_from_otherwise_normalised_frames_are_taken_with_a_
     assert "was trained on frames" not in caplog.text
     run_icnet("trainer.max_steps=1", weights, folder="other")
     assert re.search(r"was trained on frames of .*'std': \[0\.2, 0\.2, 0\.2\].* goes on with .*0\.229", caplog.text)
+
+
+def test_a_trunk_reads_frames_as_it_is_used_to_unless_the_data_have_statistics_of_their_own(
+    streets: Path, tmp_path: Path
+) -> None:
+    def read(*overrides: str) -> dict[str, list[float]]:
+        cfg = compose_run([f"data.root={streets}", *overrides], tmp_path)
+        return build_network(cfg, build(cfg.data)).normalize.to_dict()
+
+    lite = ("backbone=efficientnet_lite0", "model.backbone.width=0.125", "model.backbone.weights=null")
+    assert read("backbone=resnet18")["mean"] == [0.485, 0.456, 0.406]
+    assert read(*lite) == {"mean": [127 / 255] * 3, "std": [128 / 255] * 3}
+    assert read(*lite, "data.mean=[0.4,0.5,0.6]") == {"mean": [0.4, 0.5, 0.6], "std": [128 / 255] * 3}
+
+
+@pytest.mark.slow
+def test_a_light_trunk_is_trained_described_and_trained_on_from_its_file(run_icnet: Run) -> None:
+    lite = ("backbone=efficientnet_lite0", "model.backbone.width=0.125", "model.backbone.weights=null")
+    first = run_icnet(*lite, *TINY[2:], tiny=False, folder="first") / "checkpoints" / "best.ckpt"
+    second = run_icnet(f"task.weights={first}", "task.architecture=file", "optimizer.lr=0", "trainer.max_steps=1")
+    before, after = load_checkpoint(first), load_checkpoint(second / "checkpoints" / "best.ckpt")
+    assert after.architecture == before.architecture
+    assert after.architecture["backbone"]["family"] == "efficientnet_lite"
+    assert all(torch.equal(after.get_parameter(name), value) for name, value in before.named_parameters())
+    about = torch.load(second / "checkpoints" / "best.ckpt", weights_only=True)["icnet"]
+    assert about["preprocessing"] == {"mean": [127 / 255] * 3, "std": [128 / 255] * 3}
 
 
 def test_without_a_file_there_is_no_architecture_of_one(run_icnet: Run) -> None:

@@ -35,7 +35,7 @@ from icnet.training.checkpoint import Checkpoints
 from icnet.training.metrics_file import read_rows
 from icnet.visualize.rows import Row
 
-pytestmark = [pytest.mark.xdist_group("tracking"), pytest.mark.usefixtures("nobody")]
+pytestmark = pytest.mark.usefixtures("nobody")
 
 SETTINGS = ("logger=[csv,wandb,tensorboard]", "trainer.max_steps=4", "trainer.val_check_interval=2")
 STAGES = ("train/loss", "train/loss_sub4", "train/loss_sub24", "train/loss_sub124")

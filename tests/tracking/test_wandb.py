@@ -23,7 +23,7 @@ from icnet.tracking.wandb_file import read_records
 from icnet.tracking.wandb_run import WandbTracker
 from icnet.training.metrics_file import write_rows
 
-pytestmark = [pytest.mark.xdist_group("tracking"), pytest.mark.usefixtures("nobody")]
+pytestmark = pytest.mark.usefixtures("nobody")
 
 
 def made(folder: Path, **settings: Any) -> WandbTracker:

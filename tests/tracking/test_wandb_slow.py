@@ -20,7 +20,7 @@ from tests.tracking.wandb_server import KEY, serve_nobody
 
 from icnet.training.metrics_file import read_rows
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("tracking"), pytest.mark.usefixtures("nobody")]
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("nobody")]
 
 
 def on_a_terminal(folder: Path, **variables: str) -> float:

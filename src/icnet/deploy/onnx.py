@@ -20,6 +20,7 @@ from icnet.engines.facts import KEY, Facts
 from icnet.engines.onnx import open_session, reader
 
 FILES = ("model.onnx",)
+quantising = contextlib.nullcontext  # around what nncf does
 
 
 def write(program: ExportedProgram, output: str, path: Path, half: bool) -> None:

@@ -13,9 +13,10 @@ from icnet.deploy import onnx
 from icnet.deploy.quantise import Node, name_layer
 from icnet.engines.exported import Run
 from icnet.engines.facts import KEY, Facts
-from icnet.engines.openvino import reader
+from icnet.engines.openvino import core, reader, sharing_core
 
 FILES = ("model.xml", "model.bin")
+quantising = sharing_core  # around what nncf does
 
 
 def write(program: ExportedProgram, output: str, path: Path, half: bool) -> None:
@@ -39,7 +40,7 @@ def stamp(path: Path, facts: Facts) -> None:
 
 def load(path: Path) -> Any:
     """The graph of a file, of OpenVINO or ONNX."""
-    return openvino.Core().read_model(path)
+    return core().read_model(path)
 
 
 def save(model: Any, path: Path) -> None:

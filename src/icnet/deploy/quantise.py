@@ -112,7 +112,7 @@ def quantise(
         "subset_size": len(frames),
         "ignored_scope": nncf.IgnoredScope(names=_find_end(nodes), validate=False),
     }
-    with _silence(nncf):
+    with _silence(nncf), writer.quantising():
         if len(material.search) == 0:
             quantised = nncf.quantize(model, **settings)
         else:

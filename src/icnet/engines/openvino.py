@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +21,8 @@ _HINTS = {None: "f32", torch.bfloat16: "bf16", torch.float16: "f16"}
 
 def open_file(path: Path, autocast: torch.dtype | None) -> Opened:
     """autocast: what convolutions of float files compute in where the CPU has it; OpenVINO would choose by itself."""
-    core = openvino.Core()
     try:
-        model = core.read_model(path)
+        model = core().read_model(path)
     except RuntimeError as error:
         raise WeightsError(f"{path} or its .bin is missing, cut off or not of OpenVINO: export it again") from error
     facts = read_facts(model.get_rt_info([KEY]).astype(str) if model.has_rt_info([KEY]) else None, path)
@@ -29,11 +31,32 @@ def open_file(path: Path, autocast: torch.dtype | None) -> Opened:
         "INFERENCE_NUM_THREADS": torch.get_num_threads(),
         "PERFORMANCE_HINT": "LATENCY",
     }
-    compiled = core.compile_model(model, "CPU", settings)
-
+    compiled = core().compile_model(model, "CPU", settings)
     hint = str(compiled.get_property("INFERENCE_PRECISION_HINT").to_string())
     name = f"OpenVINO {openvino.__version__.partition('-')[0]}"
     return Opened(facts, reader(compiled), name, facts.precision if facts.precision == "int8" else hint)
+
+
+@functools.cache
+def core() -> openvino.Core:
+    """The one of this process, as long as it lives.
+
+    Where a CPU has AMX, each core gives signals a stack of its own, and when it goes it puts back the one before (OpenVINO
+    2026.4): of two that go in the order in which they came the second puts back one that is gone, and the next signal, be it
+    that a child has ended, kills the process.
+    """
+    return openvino.Core()
+
+
+@contextlib.contextmanager
+def sharing_core() -> Iterator[None]:
+    """Meanwhile whoever asks OpenVINO for a core (nncf does for each graph that it tries) is given that of this process."""
+    before, made = (openvino.Core, openvino.compile_model), core()
+    openvino.Core, openvino.compile_model = lambda: made, made.compile_model
+    try:
+        yield
+    finally:
+        openvino.Core, openvino.compile_model = before
 
 
 def reader(compiled: openvino.CompiledModel) -> Run:

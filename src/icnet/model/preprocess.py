@@ -34,14 +34,15 @@ class Normalize(nn.Module):
     ) -> None:
         super().__init__()
         self.channels_last, self.bit_depth = channels_last, bit_depth
-        for name, values in (("mean", mean), ("std", std)):
-            statistics = torch.tensor(list(values), dtype=torch.float32)
+        self._given: dict[str, Any] = {"mean": list(mean), "std": list(std)}
+        for name, values in self._given.items():
+            statistics = torch.tensor(values, dtype=torch.float32)
             if (
                 statistics.shape != (3,)
                 or not statistics.isfinite().all()
                 or (name == "std" and not (statistics > 0).all())
             ):
-                raise ValueError(f"{name} is {list(values)}: three numbers, those of std above 0")
+                raise ValueError(f"{name} is {values}: three numbers, those of std above 0")
             self.register_buffer(name, 255 * statistics, persistent=False)
 
     def forward(self, frames: Tensor) -> Tensor:
@@ -49,9 +50,5 @@ class Normalize(nn.Module):
         return images if self.channels_last else images.contiguous()
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain numbers, as stored in a checkpoint."""
-        return {
-            "mean": [round(v, 6) for v in (self.mean / 255).tolist()],
-            "std": [round(v, 6) for v in (self.std / 255).tolist()],
-            **({} if self.bit_depth == WHOLE_DEPTH else {"bit_depth": self.bit_depth}),
-        }
+        """Plain numbers, as they were given, so that what a checkpoint stores makes the same again."""
+        return self._given | ({} if self.bit_depth == WHOLE_DEPTH else {"bit_depth": self.bit_depth})

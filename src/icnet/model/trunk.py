@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -44,6 +44,14 @@ class TrunkSpec(Protocol):
 
     Raises ValueError when it is made of what fits no network.
     """
+
+    @property
+    def mean(self) -> Sequence[float]:
+        """Of red, green, blue on the scale 0..1: subtracted from the images that published weights were trained with."""
+
+    @property
+    def std(self) -> Sequence[float]:
+        """By which they were divided."""
 
     @property
     def base(self) -> int:

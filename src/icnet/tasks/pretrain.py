@@ -29,7 +29,8 @@ def pretrain(cfg: DictConfig) -> None:
     trainer = build_trainer(cfg, folder, monitor="val/accuracy")
     data: ImageNetDataModule = build(cfg.data)
     data.setup()
-    net = BackboneClassifier(build_trunk(cfg), data.num_classes)
+    trunk = build_trunk(cfg)
+    net = BackboneClassifier(trunk, data.num_classes)
     start_trunk(cfg, net, net.backbone)
     if cfg.model.compile:
         net.compile()
@@ -38,7 +39,7 @@ def pretrain(cfg: DictConfig) -> None:
         net=net,
         optimizer=build(cfg.optimizer),
         scheduler=build(cfg.scheduler),
-        normalize=Normalize(channels_last=cfg.model.channels_last),
+        normalize=Normalize(trunk.mean, trunk.std, cfg.model.channels_last),
     )
     fit(cfg, trainer, module, data, (data.crop_size, data.crop_size))
     folder = trainer.strategy.broadcast(folder)  # under torchrun and SLURM the first process alone knows it

@@ -25,7 +25,7 @@ from icnet.data.transforms import Augment
 from icnet.data.workers import init_worker
 from icnet.errors import ConfigError, DataError
 from icnet.model.icnet import SMALLEST_TRAINING
-from icnet.model.preprocess import IMAGENET_MEAN, IMAGENET_STD, WHOLE_DEPTH
+from icnet.model.preprocess import WHOLE_DEPTH
 
 log = logging.getLogger(__name__)
 _PREFETCH = 4  # batches a worker is ahead: samples differ in what they cost
@@ -82,7 +82,8 @@ class SegmentationDataModule(ResumableDataModule):
     table: how many frames of each part are looked at for the table before a training; 0: there is none.
     prepare: called with root before the first use; generates data where it is generated.
     seed: of order and augmentation.
-    mean, std: of the channels red, green, blue on the scale 0..1, subtracted and divided by on the device.
+    mean, std: of the channels red, green, blue on the scale 0..1, subtracted and divided by on the device; None: those that
+        the trunk's published weights were trained with.
     """
 
     train_set: SegmentationDataset
@@ -109,8 +110,8 @@ class SegmentationDataModule(ResumableDataModule):
         table: int = 0,
         prepare: Callable[[Path], object] | None = None,
         seed: int = 0,
-        mean: Sequence[float] = IMAGENET_MEAN,
-        std: Sequence[float] = IMAGENET_STD,
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
     ) -> None:
         super().__init__()
         check_loading(batch_size, num_workers)

@@ -6,12 +6,13 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from icnet.model.layers import ConvBN, ConvBNReLU, channels_of
+from icnet.model.preprocess import IMAGENET_MEAN, IMAGENET_STD
 from icnet.model.trunk import Trunk
 
 
@@ -46,6 +47,9 @@ class ResNetSpec:
     stages: the blocks of conv2, conv3, conv4, conv5.
     stride_on: which convolution of the first bottleneck of conv3 has the stride, "1x1" (authors) or "3x3" (torchvision).
     """
+
+    mean: ClassVar = IMAGENET_MEAN
+    std: ClassVar = IMAGENET_STD
 
     block: str
     stem: tuple[int, ...]

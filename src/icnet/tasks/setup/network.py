@@ -19,6 +19,7 @@ from icnet.tasks.setup.build import build
 from icnet.training.datamodule import SegmentationDataModule
 from icnet.weights.checkpoint import Source, read_source
 from icnet.weights.start import Loaded, Weights, load_trunk, load_weights, read_weights
+from icnet.weights.wheels import find_wheel
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +58,7 @@ def build_network(cfg: DictConfig, data: SegmentationDataModule) -> Network:
 def _start(cfg: DictConfig, data: SegmentationDataModule) -> Network:
     weights = read_weights(cfg.task.weights) if cfg.task.weights else None
     if cfg.task.architecture == "config":
-        network = Network(_build_net(cfg, len(data.classes)), Normalize(data.mean, data.std), frozenset())
+        network = _configure(cfg, data)
     elif weights is not None and weights.source is not None:
         network = _describe(weights.source, len(data.classes))
     else:
@@ -76,11 +77,14 @@ def _describe(source: Source, num_classes: int, loaded: Sequence[str] = ()) -> N
     return Network(source.build_bare(num_classes), source.normalize, frozenset(loaded))
 
 
-def _build_net(cfg: DictConfig, num_classes: int) -> ICNet:
+def _configure(cfg: DictConfig, data: SegmentationDataModule) -> Network:
+    """The network of `model`; it reads frames as its trunk is used to, where the data do not say otherwise."""
+    trunk = build_trunk(cfg)
     try:
-        return ICNet(build_trunk(cfg), num_classes, cfg.model.fusion_channels, cfg.model.align_corners)
+        net = ICNet(trunk, len(data.classes), cfg.model.fusion_channels, cfg.model.align_corners)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"model: {error}") from error
+    return Network(net, Normalize(data.mean or trunk.mean, data.std or trunk.std), frozenset())
 
 
 def build_trunk(cfg: DictConfig) -> TrunkSpec:
@@ -119,10 +123,12 @@ def start_trunk(cfg: DictConfig, net: nn.Module, trunk: Trunk) -> Loaded:
     return loaded
 
 
-def choose_trunk_weights(wanted: str, spec: TrunkSpec) -> str:
+def choose_trunk_weights(wanted: str, spec: TrunkSpec) -> str | Path:
     """model.backbone.weights= as a path or URL."""
     if wanted != _IMAGENET:
         return wanted
+    if (installed := find_wheel(spec)) is not None:
+        return installed
     if spec.imagenet is None:
         raise WeightsError(
             "model.backbone.weights=imagenet: there are no published weights for this trunk; choose one of full width, such "
