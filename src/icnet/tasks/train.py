@@ -96,7 +96,7 @@ def show_data(data: SegmentationDataModule) -> None:
     facts = check_samples(train.samples, val.samples, data.classes, data.table, train.bit_depth)
     if data.augment.base is None:
         facts.findings += find_smaller(facts.frames, data.augment.crop_size)
-    summary = Summary(data.name, str(data.root), facts, ("train",))
+    summary = Summary(str(data.name), str(data.root), facts, ("train",))
     print_summary(summary)
     if fatal := [text for kind in _FATAL for text in summary.found.get(kind, [])]:
         more = f"; task=prepare names {len(fatal) - 1} more" if len(fatal) > 1 else ""
