@@ -17,6 +17,7 @@ from tests.tasks.test_resume import killed_after, same, state_of
 from tests.tasks.test_train import results_of, rows_of
 from tests.test_config import refusal
 
+from icnet.config import settle_values
 from icnet.data.images import write_image
 from icnet.data.labels import ClassTable
 from icnet.engines.load import load_engine
@@ -141,6 +142,7 @@ def composed(tmp_path_factory: pytest.TempPathFactory, streets: Path) -> DictCon
     folder = tmp_path_factory.mktemp("composed")
     config = compose_run([*TINY, "data.prepare=null", f"data.root={streets}", "loss=distill_dist"], folder)
     OmegaConf.set_struct(config, False)
+    settle_values(config)
     return config
 
 
