@@ -21,6 +21,7 @@ class Kind(Enum):
     WRONG_IDS = ("train ids for label ids", True)
     UNKNOWN_LABEL = ("unknown label", True)
     BLENDED = ("blended label colours", True)
+    SWAPPED = ("images and labels swapped", True)
     NO_CLASSES = ("no classes can be proposed", True)
     LEAK = ("same frame in two splits", True)
     SHARED_GROUP = ("frames of one drive in two splits", False)

@@ -18,10 +18,10 @@ from icnet.data.check.findings import Finding, Kind
 from icnet.data.check.place import holds, say_place
 from icnet.data.check.propose import Names, propose_classes, read_names
 from icnet.data.check.summary import Summary
-from icnet.data.check.values import BLENDED, Form, count_values
+from icnet.data.check.swapped import find_swapped
+from icnet.data.check.values import Form
 from icnet.data.division import Division, frames_of
 from icnet.data.formats.drawn import BACKGROUND, DrawnLayout
-from icnet.data.images import read_raw_label
 from icnet.data.labels import ClassTable
 from icnet.data.layouts import CityscapesLayout, Layout, Named, split_names
 from icnet.errors import ConfigError, DataError
@@ -161,6 +161,9 @@ def examine(cfg: DictConfig, layout: Layout) -> Summary:
     odd = any(finding.kind in (Kind.MISSING_LABEL, Kind.UNREAD) for finding in facts.findings)
     if odd and (other := name_other(cfg, layout.root)):
         facts.findings.append(Finding(Kind.OTHER_DATA, other))
+    if not any(finding.kind is Kind.BROKEN for finding in facts.findings):
+        for sample in layout.survey(facts.splits[0].name).samples[:1]:
+            facts.findings += find_swapped(sample)
     unnamed = classes is None and not isinstance(layout, Named)
     if unnamed or any(finding.kind is Kind.UNKNOWN_LABEL for finding in facts.findings):
         for name in fitting_tables(facts.values):
@@ -186,18 +189,8 @@ def propose(facts: Facts, layout: Layout) -> ClassTable | None:
     try:
         return propose_classes(facts.values, names_of(layout, facts))
     except DataError as error:
-        facts.findings.append(Finding(Kind.NO_CLASSES, f"{error}{ask_swapped(layout, facts)}"))
+        facts.findings.append(Finding(Kind.NO_CLASSES, str(error)))
         return None
-
-
-def ask_swapped(layout: Layout, facts: Facts) -> str:
-    """Whether images lie where labels should: what a question adds to the fault of those."""
-    first = layout.survey(facts.splits[0].name).samples[:1]
-    if not first or not facts.values.get(Form.COLOURS):
-        return ""
-    distinct = count_values(first[0].image, read_raw_label(first[0].image)).distinct
-    few = f"; {first[0].image} has {distinct} values alone: are the folders of images and labels swapped?"
-    return few if distinct < BLENDED else ""
 
 
 def names_of(layout: Layout, facts: Facts) -> Names:
