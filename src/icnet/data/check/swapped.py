@@ -22,6 +22,6 @@ def find_swapped(sample: Sample) -> Iterator[Finding]:
         if colors <= _PAINTED:
             yield Finding(
                 Kind.SWAPPED,
-                f"{sample.label} looks like a photograph, and {sample.image} has {colors} colours alone: swap the folders of "
-                "images and labels",
+                f"{sample.label} looks like a photograph, and {sample.image} has {colors} colours alone: swap the folders "
+                "of images and labels",
             )

@@ -158,20 +158,24 @@ def examine(cfg: DictConfig, layout: Layout) -> Summary:
             )
         except DataError as error:
             raise find_remedy(error, cfg, layout) from error
-    odd = any(finding.kind in (Kind.MISSING_LABEL, Kind.UNREAD) for finding in facts.findings)
-    if odd and (other := name_other(cfg, layout.root)):
-        facts.findings.append(Finding(Kind.OTHER_DATA, other))
-    if not any(finding.kind is Kind.BROKEN for finding in facts.findings):
-        for sample in layout.survey(facts.splits[0].name).samples[:1]:
-            facts.findings += find_swapped(sample)
-    unnamed = classes is None and not isinstance(layout, Named)
-    if unnamed or any(finding.kind is Kind.UNKNOWN_LABEL for finding in facts.findings):
-        for name in fitting_tables(facts.values):
-            facts.findings.append(Finding(Kind.OTHER_CLASSES, f"data/classes={name} gives every value a meaning"))
+    facts.findings += list(suspect(cfg, layout, facts, classes))
     classes = classes or propose(facts, layout)
     return Summary(
         cfg.data.name, os.path.abspath(layout.root), facts, classes, tuple(split_names(cfg.data.train_split))
     )
+
+
+def suspect(cfg: DictConfig, layout: Layout, facts: Facts, classes: ClassTable | None) -> Iterator[Finding]:
+    """What these data may be instead of what they were taken for."""
+    kinds = {finding.kind for finding in facts.findings}
+    if kinds & {Kind.MISSING_LABEL, Kind.UNREAD} and (other := name_other(cfg, layout.root)):
+        yield Finding(Kind.OTHER_DATA, other)
+    if Kind.BROKEN not in kinds:
+        for sample in layout.survey(facts.splits[0].name).samples[:1]:
+            yield from find_swapped(sample)
+    if Kind.UNKNOWN_LABEL in kinds or (classes is None and not isinstance(layout, Named)):
+        for name in fitting_tables(facts.values):
+            yield Finding(Kind.OTHER_CLASSES, f"data/classes={name} gives every value a meaning")
 
 
 def find_remedy(error: DataError, cfg: DictConfig, layout: Layout) -> DataError:
