@@ -11,8 +11,9 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
 from icnet.arguments import explain, quote, read_arguments, read_value, suggest
-from icnet.config import check_config, conf_folder
+from icnet.config import check_config
 from icnet.errors import ConfigError
+from icnet.files import conf_folder
 
 AWKWARD = [
     "f[0-9].jpg", "/home/jürgen/x.png", "run(1)", "a&b", "it's", "#1.png", "x=y", "/d/a,b", "2024", "1e5", "true", "a{b}c",

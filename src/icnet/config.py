@@ -13,7 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from icnet.errors import ConfigError, ICNetError
-from icnet.files import make_folder
+from icnet.files import conf_folder, make_folder
 from icnet.processes import is_follower
 from icnet.targets import check_value, say_error, say_unknown
 
@@ -25,6 +25,7 @@ TASKS = {
     "prepare": "icnet.tasks.prepare.prepare:prepare",
     "benchmark": "icnet.tasks.benchmark.benchmark:benchmark",
     "export": "icnet.tasks.export.export:export",
+    "compress": "icnet.tasks.compress.compress:compress",
 }
 _TRAINING = ("train", "pretrain")
 # The groups without which there is no configuration
@@ -34,16 +35,19 @@ NEEDED = ("task", "model", "backbone", "module", "trainer", "data", "loss", "opt
 # prepare hands what is said of the training on, in the command that it proposes
 _OF_A_FIT = (
     "loss", "optimizer", "scheduler", "module", "callbacks", "trainer.max_steps", "trainer.max_epochs",
-    "trainer.limit_train_batches", "trainer.limit_val_batches",
+    "trainer.limit_train_batches", "trainer.limit_val_batches", "data.train_share", "data.unlabelled",
+    "data.unlabelled_share",
 )  # fmt: skip
+_OF_A_CASCADE = ("model.align_corners", "model.fusion", "model.fusion_channels")
 _UNUSED = {
     "train": ("source", "data.split"),
-    "pretrain": ("source", "loss", "model.align_corners", "model.fusion_channels", "optimizer.new_layers_multiple"),
+    "pretrain": ("source", "loss", *_OF_A_CASCADE, "optimizer.new_layers_multiple"),
     "evaluate": ("source", *_OF_A_FIT),
     "predict": ("logger", "data.split", *_OF_A_FIT),
     "prepare": ("source", "ckpt"),
     "export": ("source", "logger", *_OF_A_FIT),
     "benchmark": ("source", "logger"),
+    "compress": ("source", "data.split", "optimizer.new_layers_multiple"),
 }
 # Of task=benchmark, by task.what
 _OF_AN_ENGINE = ("model", "backbone", *_OF_A_FIT)
@@ -62,7 +66,7 @@ _SET = (
 )  # fmt: skip
 
 # Folders of conf/ that are composed into other parts, or into all of them
-_INTO_OTHERS = ("backbone", "strategy", "experiment", "recipe")
+_INTO_OTHERS = ("backbone", "strategy", "experiment", "recipe", "pair")
 
 
 class Guard(Callback):
@@ -217,11 +221,10 @@ def _check_given(root: Mapping[str, Any], given: Sequence[str]) -> Iterator[str]
         yield f"{', '.join(unused)}: without effect in task={task}{measured}; leave out"
     if "trainer.check_val_every_n_epoch" in given and type(every) is int:
         yield f"trainer.check_val_every_n_epoch: without effect while trainer.val_check_interval={every}; set that to null"
+    if "pair" in given:
+        yield "pair follows from data= and backbone=: leave it out, and set what it sets (conf/pair) by its own name"
+    idle = [key for key in ("data.unlabelled_share", "task.confidence") if key in given]
+    if idle and not root["data"].get("unlabelled"):
+        yield f"{', '.join(idle)}: of frames without labels, and there are none; add data.unlabelled=DIR or leave out"
     if {"task.weights", "model.backbone.weights"} <= set(given):
         yield "task.weights brings the backbone, too: leave model.backbone.weights out"
-
-
-def conf_folder() -> Path:
-    """conf/ of the wheel, or of the checkout."""
-    packaged = Path(__file__).parent / "conf"
-    return packaged if packaged.is_dir() else Path(__file__).parents[2] / "conf"

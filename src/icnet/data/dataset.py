@@ -125,6 +125,11 @@ class TrainSampler(Sampler[Draw]):
         """Batches that count as done in the epoch of `start`: with those that are left they make `steps`."""
         return self.steps - (self.length - self.start.samples) // self.batch_of_all
 
+    @property
+    def batches(self) -> range:
+        """The numbers of those that are left of this epoch."""
+        return range(self.begun if self.epoch == self.start.epoch else 0, self.steps)
+
     def samples_after(self, epoch: int, batches: int) -> int:
         """How many samples of an epoch all processes together have seen when so many batches of it count as done."""
         if epoch != self.start.epoch:
@@ -140,7 +145,7 @@ class TrainSampler(Sampler[Draw]):
 
     def __iter__(self) -> Iterator[Draw]:
         order = np.random.default_rng([self.seed, self.epoch]).permutation(self.length)
-        for batch in range(self.begun if self.epoch == self.start.epoch else 0, self.steps):
+        for batch in self.batches:
             first = self.samples_after(self.epoch, batch) + self.rank * self.batch_size
             for index in order[first : first + self.batch_size]:
                 yield Draw(self.epoch, int(index))

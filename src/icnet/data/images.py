@@ -63,15 +63,15 @@ def read_label(path: Path, classes: ClassTable, train_ids: bool | None = None) -
     )
 
 
-def read_pair(image: Path, label: Path, classes: ClassTable) -> tuple[Pixels, Pixels]:
-    """An image and its label map, of equal size."""
-    pixels, train_ids = read_image(image), read_label(label, classes)
-    if pixels.shape[:2] != train_ids.shape:
+def read_pair(image: Path, label: Path, classes: ClassTable, train_ids: bool | None = None) -> tuple[Pixels, Pixels]:
+    """An image and its label map, of equal size. train_ids: as `read_label`."""
+    pixels, ids = read_image(image), read_label(label, classes, train_ids)
+    if pixels.shape[:2] != ids.shape:
         raise DataError(
-            f"{image} is {_size(pixels)} but its label {label} is {_size(train_ids)}: "
+            f"{image} is {_size(pixels)} but its label {label} is {_size(ids)}: "
             "a label map has the size of its image; resize it with nearest neighbour or export it again"
         )
-    return pixels, train_ids
+    return pixels, ids
 
 
 def write_image(path: Path, pixels: npt.NDArray[np.integer[Any]]) -> None:

@@ -1,4 +1,4 @@
-"""Parts of a split: frames set aside, where nothing else validates, and frames spread evenly."""
+"""Parts of a split: frames set aside, where nothing else validates, a share of them, and frames spread evenly."""
 
 from __future__ import annotations
 
@@ -39,6 +39,16 @@ def draw_groups(groups: Sequence[str], share: float) -> set[str]:
         if sum(sizes[name] for name in drawn) < share * len(groups):
             drawn.add(sorted(sizes)[index])
     return drawn
+
+
+def take_share(samples: Sequence[Sample], share: float) -> list[Sample]:
+    """The given share (0..1) of the samples, at least one, spread evenly; a larger share holds all of a smaller one.
+
+    Of their places written as binary numbers those come first whose mirrored digits are small: 0, 1/2, 1/4, 3/4, 1/8, ...
+    """
+    digits = (len(samples) - 1).bit_length()
+    order = sorted(range(len(samples)), key=lambda place: int(f"{place:0{digits}b}"[::-1], 2))
+    return [samples[place] for place in sorted(order[: max(1, round(share * len(samples)))])]
 
 
 def spread(length: int, count: int) -> list[int]:

@@ -19,7 +19,7 @@ class Card:
 
     kind: what runs it, in words. exit: the stage of the cascade at which it ends.
     precision: what its convolutions compute in.
-    size: (height, width) of the only frames that it takes; None: any of at least 32x32.
+    size: (height, width) of the only frames that it takes; None: any of at least 32x32. has_scores: else label maps alone.
     align_corners: geometry in which it resizes. parameters: its trainable numbers, of what the exit needs.
     """
 
@@ -30,6 +30,7 @@ class Card:
     align_corners: bool
     parameters: int
     size: tuple[int, int] | None = None
+    has_scores: bool = True
 
 
 class Engine(Protocol):

@@ -80,6 +80,7 @@ class ExportedEngine:
             bool(facts.architecture["align_corners"]),
             facts.parameters,
             None if size is None else (size[0], size[1]),
+            facts.output == "logits",
         )
 
     def to(self, device: torch.device) -> ExportedEngine:

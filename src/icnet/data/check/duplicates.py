@@ -30,8 +30,22 @@ def find_duplicates(places: Iterable[Place]) -> Iterator[Finding]:
     for same in _groups((p for p in places if p.digest is not None), lambda place: place.digest):
         yield _finding(same)
     for candidates in _groups((p for p in places if p.digest is None), lambda place: place.image.stat().st_size):
-        for same in _groups(candidates, lambda place: hashlib.sha256(place.image.read_bytes()).digest()):
+        for same in _groups(candidates, lambda place: _digest(place.image)):
             yield _finding(same)
+
+
+def find_copies(images: Iterable[Path], originals: Iterable[Path]) -> dict[Path, Path]:
+    """Those of `images` that are one of `originals` byte for byte, under any name, and which. Read where lengths agree."""
+    by_length, images = defaultdict(list), list(images)
+    for original in originals:
+        by_length[original.stat().st_size].append(original)
+    near = [image for image in images if image.stat().st_size in by_length]
+    known = {_digest(path): path for length in {i.stat().st_size for i in near} for path in by_length[length]}
+    return {image: known[digest] for image in near if (digest := _digest(image)) in known}
+
+
+def _digest(path: Path) -> bytes:
+    return hashlib.sha256(path.read_bytes()).digest()
 
 
 def _finding(same: list[Place]) -> Finding:
