@@ -16,7 +16,7 @@ from icnet.data.formats.drawn import Annotated, DrawnLayout, Outline
 from icnet.data.formats.paint import Area, Mask, Polygon, Shape
 from icnet.data.formats.runs import decode_brush
 from icnet.data.formats.source import mentions, read_json, split_of
-from icnet.data.images import read_size
+from icnet.data.headers import read_size
 from icnet.data.layouts import BadAnnotation, is_image
 
 _KINDS = ("polygonlabels", "brushlabels")

@@ -13,10 +13,11 @@ from pathlib import Path
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from icnet.data.check.check import Facts, check_data
+from icnet.data.check.check import check_data
+from icnet.data.check.facts import Facts
 from icnet.data.check.findings import Finding, Kind
 from icnet.data.check.place import holds, say_place
-from icnet.data.check.propose import Names, propose_classes, read_names
+from icnet.data.check.propose import Names, explain, propose_classes, read_names
 from icnet.data.check.summary import Summary
 from icnet.data.check.swapped import find_swapped
 from icnet.data.check.values import Form
@@ -152,17 +153,16 @@ def examine(cfg: DictConfig, layout: Layout) -> Summary:
                 layout,
                 looked_at(cfg, layout),
                 classes,
+                propose=lambda facts: propose(facts, layout),
                 division=division_of(cfg),
                 deep=cfg.task.deep,
+                bit_depth=cfg.data.bit_depth,
                 progress=progress,
             )
         except DataError as error:
             raise find_remedy(error, cfg, layout) from error
     facts.findings += list(suspect(cfg, layout, facts, classes))
-    classes = classes or propose(facts, layout)
-    return Summary(
-        cfg.data.name, os.path.abspath(layout.root), facts, classes, tuple(split_names(cfg.data.train_split))
-    )
+    return Summary(cfg.data.name, os.path.abspath(layout.root), facts, tuple(split_names(cfg.data.train_split)))
 
 
 def suspect(cfg: DictConfig, layout: Layout, facts: Facts, classes: ClassTable | None) -> Iterator[Finding]:
@@ -191,7 +191,7 @@ def find_remedy(error: DataError, cfg: DictConfig, layout: Layout) -> DataError:
 def propose(facts: Facts, layout: Layout) -> ClassTable | None:
     """Classes from the values of the label files; where none can be, the findings say why."""
     try:
-        return propose_classes(facts.values, names_of(layout, facts))
+        return propose_classes(facts.values, names_of(layout, facts), facts.form)
     except DataError as error:
         facts.findings.append(Finding(Kind.NO_CLASSES, str(error)))
         return None
@@ -216,8 +216,8 @@ def write_requested(cfg: DictConfig, layout: Layout, summary: Summary, files: Ma
         command = training_command("data=list", root, f"data/classes={choice_of('data/classes')}")
         yield f"Wrote train.list and val.list; train from them: {command}"
     if cfg.task.pack and summary.classes is not None:
-        folder = Path(cfg.data.packed)
-        yield from write_packs(layout, splits_of(cfg), summary.classes, folder, compress=cfg.task.compress)
+        depth, folder = summary.facts.bit_depth, Path(cfg.data.packed)
+        yield from write_packs(layout, splits_of(cfg), summary.classes, folder, depth, compress=cfg.task.compress)
     if ignored := [row.value for row in summary.value_rows if files and row.meaning == "ignored"]:
         yield f"Of no class in the proposal, and ignored: {', '.join(ignored)}"
     if files and isinstance(layout, DrawnLayout):
@@ -225,6 +225,8 @@ def write_requested(cfg: DictConfig, layout: Layout, summary: Summary, files: Ma
             f"Pixels under no shape are {BACKGROUND}: to leave them out, take it out of the classes (label_ids then says "
             "the others' values) and put 0 into ignored_ids"
         )
+    if files and summary.classes is not None:
+        yield from explain(summary.classes, summary.facts.values, names_of(layout, summary.facts))
     if cfg.task.save_as:
         write_files(files)
         yield f"Wrote {' and '.join(map(str, files))}: look at the names and colours of the classes"
@@ -240,7 +242,7 @@ def picture(layout: Layout, summary: Summary) -> list[Picture]:
     """Frames that are trained on; none where they cannot be read, which the findings say."""
     if summary.grave or summary.classes is None:
         return []
-    return picture_frames(frames_of(layout, summary.train), summary.classes)
+    return picture_frames(frames_of(layout, summary.train), summary.classes, summary.facts.bit_depth)
 
 
 def write_findings(
