@@ -25,7 +25,7 @@ def picture_frames(samples: Sequence[Sample], classes: ClassTable, bit_depth: in
 
 
 def _picture(sample: Sample, classes: ClassTable, bit_depth: int) -> Picture:
-    image, label = read_pair(*sample, classes, bit_depth)
+    image, label = read_pair(*sample, classes, bit_depth=bit_depth)
     small = Row(image, label, label, sample.image.name).shrink(_LONGEST)
     pixels = mark_ignored(overlay(small.image, small.label, classes), small.label)
     _, data = cv2.imencode(".webp", pixels[:, :, ::-1], [cv2.IMWRITE_WEBP_QUALITY, _QUALITY])
