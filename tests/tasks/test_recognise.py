@@ -175,15 +175,16 @@ def test_files_of_a_tool_beside_images_without_labels_are_taken_for_what_they_ar
     assert found["notes"]["other data= fits"] == [f"{tmp_path} is what data=labelme reads: it has {LABELME}"]
 
 
-def test_folders_that_were_swapped_are_asked_about(tmp_path: Path) -> None:
+def test_folders_that_were_swapped_are_named(tmp_path: Path) -> None:
     for name in trees.TRAIN:
         trees.photo(tmp_path / f"labels/train/{name}.png")
         (tmp_path / "images/train").mkdir(parents=True, exist_ok=True)
         write_image(tmp_path / f"images/train/{name}.png", trees.expected())
-    with pytest.raises(DataError, match="no classes can be proposed"):
+    with pytest.raises(DataError, match="images and labels swapped"):
         run_task(compose_run(["task=prepare", "data=folder", f"data.root={tmp_path}"], tmp_path / "run"))
-    (said,) = json.loads((tmp_path / "run/prepare.json").read_text())["must_mend"]["no classes can be proposed"]
-    assert "a_000.png has 3 values alone: are the folders of images and labels swapped?" in said
+    (said,) = json.loads((tmp_path / "run/prepare.json").read_text())["must_mend"]["images and labels swapped"]
+    assert "labels/train/a_000.png looks like a photograph" in said
+    assert "images/train/a_000.png has 3 colours alone: swap the folders" in said
 
 
 def test_classes_of_lists_are_proposed_and_not_taken_for_those_of_cityscapes(prepare: Prepare, tmp_path: Path) -> None:

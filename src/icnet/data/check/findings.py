@@ -26,6 +26,7 @@ class Kind(Enum):
     MEANT = ("values that probably mean something else", True)
     VOID_SPLIT = ("split without labelled pixels", True)
     SHARED_LABEL = ("label of two images", True)
+    SWAPPED = ("images and labels swapped", True)
     NO_CLASSES = ("no classes can be proposed", True)
     LEAK = ("same frame in two splits", True)
     SHARED_GROUP = ("frames of one drive in two splits", False)

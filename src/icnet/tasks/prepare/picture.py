@@ -19,13 +19,13 @@ _LONGEST = 560  # rows or columns
 _QUALITY = 85
 
 
-def picture_frames(samples: Sequence[Sample], classes: ClassTable) -> list[Picture]:
-    """An even choice of the frames, with their labels over them; ignored pixels are striped."""
-    return [_picture(samples[index], classes) for index in spread(len(samples), _FRAMES)]
+def picture_frames(samples: Sequence[Sample], classes: ClassTable, bit_depth: int) -> list[Picture]:
+    """An even choice of the frames with their labels over them, ignored pixels striped. bit_depth: as `read_image` says."""
+    return [_picture(samples[index], classes, bit_depth) for index in spread(len(samples), _FRAMES)]
 
 
-def _picture(sample: Sample, classes: ClassTable) -> Picture:
-    image, label = read_pair(*sample, classes)
+def _picture(sample: Sample, classes: ClassTable, bit_depth: int) -> Picture:
+    image, label = read_pair(*sample, classes, bit_depth=bit_depth)
     small = Row(image, label, label, sample.image.name).shrink(_LONGEST)
     pixels = mark_ignored(overlay(small.image, small.label, classes), small.label)
     _, data = cv2.imencode(".webp", pixels[:, :, ::-1], [cv2.IMWRITE_WEBP_QUALITY, _QUALITY])

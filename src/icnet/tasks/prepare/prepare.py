@@ -19,10 +19,10 @@ from icnet.data.check.findings import Finding, Kind
 from icnet.data.check.place import holds, say_place
 from icnet.data.check.propose import Names, explain, propose_classes, read_names
 from icnet.data.check.summary import Summary
-from icnet.data.check.values import Form, count_values
+from icnet.data.check.swapped import find_swapped
+from icnet.data.check.values import Form
 from icnet.data.division import Division, frames_of
 from icnet.data.formats.drawn import BACKGROUND, DrawnLayout
-from icnet.data.images import decode_label
 from icnet.data.labels import ClassTable
 from icnet.data.layouts import CityscapesLayout, Layout, Named, split_names
 from icnet.errors import ConfigError, DataError
@@ -161,14 +161,21 @@ def examine(cfg: DictConfig, layout: Layout) -> Summary:
             )
         except DataError as error:
             raise find_remedy(error, cfg, layout) from error
-    odd = any(finding.kind in (Kind.MISSING_LABEL, Kind.UNREAD) for finding in facts.findings)
-    if odd and (other := name_other(cfg, layout.root)):
-        facts.findings.append(Finding(Kind.OTHER_DATA, other))
-    unnamed = classes is None and not isinstance(layout, Named)
-    if unnamed or any(finding.kind is Kind.UNKNOWN_LABEL for finding in facts.findings):
-        for name in fitting_tables(facts.values):
-            facts.findings.append(Finding(Kind.OTHER_CLASSES, f"data/classes={name} gives every value a meaning"))
+    facts.findings += list(suspect(cfg, layout, facts, classes))
     return Summary(cfg.data.name, os.path.abspath(layout.root), facts, tuple(split_names(cfg.data.train_split)))
+
+
+def suspect(cfg: DictConfig, layout: Layout, facts: Facts, classes: ClassTable | None) -> Iterator[Finding]:
+    """What these data may be instead of what they were taken for."""
+    kinds = {finding.kind for finding in facts.findings}
+    if kinds & {Kind.MISSING_LABEL, Kind.UNREAD} and (other := name_other(cfg, layout.root)):
+        yield Finding(Kind.OTHER_DATA, other)
+    if Kind.BROKEN not in kinds:
+        for sample in layout.survey(facts.splits[0].name).samples[:1]:
+            yield from find_swapped(sample)
+    if Kind.UNKNOWN_LABEL in kinds or (classes is None and not isinstance(layout, Named)):
+        for name in fitting_tables(facts.values):
+            yield Finding(Kind.OTHER_CLASSES, f"data/classes={name} gives every value a meaning")
 
 
 def find_remedy(error: DataError, cfg: DictConfig, layout: Layout) -> DataError:
@@ -186,18 +193,8 @@ def propose(facts: Facts, layout: Layout) -> ClassTable | None:
     try:
         return propose_classes(facts.values, names_of(layout, facts), facts.form)
     except DataError as error:
-        facts.findings.append(Finding(Kind.NO_CLASSES, f"{error}{ask_swapped(layout, facts)}"))
+        facts.findings.append(Finding(Kind.NO_CLASSES, str(error)))
         return None
-
-
-def ask_swapped(layout: Layout, facts: Facts) -> str:
-    """Whether images lie where labels should: what a question adds to the fault of those."""
-    first = layout.survey(facts.splits[0].name).samples[:1]
-    if not first or not any(label.is_blended for label in facts.labels):
-        return ""
-    image = count_values(decode_label(first[0].image))
-    few = f"; {first[0].image} has {image.distinct} values alone: are the folders of images and labels swapped?"
-    return "" if image.is_blended else few
 
 
 def names_of(layout: Layout, facts: Facts) -> Names:
@@ -245,7 +242,7 @@ def picture(layout: Layout, summary: Summary) -> list[Picture]:
     """Frames that are trained on; none where they cannot be read, which the findings say."""
     if summary.grave or summary.classes is None:
         return []
-    return picture_frames(frames_of(layout, summary.train), summary.classes)
+    return picture_frames(frames_of(layout, summary.train), summary.classes, summary.facts.bit_depth)
 
 
 def write_findings(
