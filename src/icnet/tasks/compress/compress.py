@@ -8,6 +8,8 @@ from __future__ import annotations
 import logging
 import shutil
 import time
+from collections.abc import Sequence
+from typing import Any
 
 from omegaconf import DictConfig
 
@@ -17,8 +19,8 @@ from icnet.files import make_folder, writing
 from icnet.report.compress import write_compression
 from icnet.report.results import write_results
 from icnet.tasks.compress.measure import judge_given, list_rows, measure_sensitivity
-from icnet.tasks.compress.order import read_order
-from icnet.tasks.compress.rounds import open_engine, plan_rounds, run_round
+from icnet.tasks.compress.order import Order, read_order
+from icnet.tasks.compress.rounds import Round, open_engine, plan_rounds, run_round
 from icnet.tasks.evaluate.evaluate import check_classes
 from icnet.tasks.setup.build import build, run_folder
 from icnet.tasks.setup.teacher import find_label_maps, read_teacher
@@ -26,7 +28,7 @@ from icnet.tasks.setup.trained import Trained, check_checkpoint
 from icnet.tasks.setup.trainer import check_ranges, check_recipe, start
 from icnet.tasks.train import build_objective
 from icnet.training.datamodule import SegmentationDataModule
-from icnet.weights.checkpoint import read_source
+from icnet.weights.checkpoint import Source, read_source
 from icnet.weights.download import sha256
 
 log = logging.getLogger(__name__)
@@ -47,24 +49,28 @@ def compress(cfg: DictConfig) -> None:
     sensitivity = measure_sensitivity(cfg, order, source, judged)
     if not judged.trainer.is_global_zero:
         return
-    full, rows = list_rows(cfg, judged, rounds)
     make_folder(folder / "checkpoints")
     with writing(folder / "checkpoints" / "best.ckpt") as part:
         shutil.copyfile(last, part)
-    results = [this.read_results() for this in rounds]
-    metrics = results[-1]["metrics"] | {"image_ms": rows[-1]["image_ms"], "full": full, "rounds": rows}
-    protocol = results[-1]["protocol"] | {
+    full, rows = list_rows(cfg, judged, rounds)
+    metrics = rounds[-1].read_results()["metrics"] | {"image_ms": rows[-1]["image_ms"]}
+    metrics |= {"full": full, "rounds": rows, "sensitivity": sensitivity}
+    write_results(folder, "compress", cfg.name, metrics, describe(cfg, order, source, rounds), time.monotonic() - begin)
+    write_compression(folder)
+    log.info("mIoU %.4f; report: %s", metrics["miou"], folder / "report.html")
+
+
+def describe(cfg: DictConfig, order: Order, source: Source, rounds: Sequence[Round]) -> dict[str, Any]:
+    """What makes the numbers comparable: the protocol of the last round, the samples of all."""
+    protocols = [this.read_results()["protocol"] for this in rounds]
+    return protocols[-1] | {
         "given": str(source.origin),
         "given_sha256": sha256(source.origin),
         "keep": list(order.keep),
         "rank": order.rank,
-        "train_samples": sum(each["protocol"]["train_samples"] for each in results),
+        "train_samples": sum(each["train_samples"] for each in protocols),
         "sensitivity": {"keep": order.keep[-1], "images": cfg.task.sensitivity_images},
     }
-    metrics["sensitivity"] = sensitivity
-    write_results(folder, "compress", cfg.name, metrics, protocol, time.monotonic() - begin)
-    write_compression(folder)
-    log.info("mIoU %.4f; report: %s", metrics["miou"], folder / "report.html")
 
 
 def check_settings(cfg: DictConfig, given: Trained) -> None:

@@ -46,10 +46,10 @@ def judge_given(cfg: DictConfig, folder: Path, engine: TorchEngine) -> Judged:
 
 def measure_sensitivity(cfg: DictConfig, order: Order, source: Source, judged: Judged) -> list[dict[str, Any]]:
     """What each group loses on a few frames when it alone is cut to the last share, without fine-tuning."""
-    every = judged.frames.frames
-    chosen = spread(len(every), cfg.task.sensitivity_images)
-    if not chosen:
+    every, count = judged.frames.frames, cfg.task.sensitivity_images
+    if not count:
         return []
+    chosen = spread(len(every), max(count, judged.trainer.world_size))  # each process judges one at least
     frames = JudgedDataset([every.samples[i] for i in chosen], every.classes)
     net, whole = source.build(), mean_iou(judged.matrices[chosen].sum(dim=0))
     kept = order.choose(net, order.keep[-1])
