@@ -224,12 +224,9 @@ def test_what_a_tool_writes_trains_and_is_judged(name: str, prepare: Prepare, tm
     )
     train = [*TINY, "data.crop_size=[64,64]", "trainer.max_steps=10", "trainer.val_check_interval=10"]
     run_task(compose_run([*train, *data], tmp_path / "trained"))
-    judged = tmp_path / "trained"
+    judged = tmp_path / ("trained" if known else "judged")
     if not known:
-        judged, judge = (
-            tmp_path / "judged",
-            ["task=evaluate", f"ckpt={judged}/checkpoints/best.ckpt", "task.exits=false"],
-        )
+        judge = ["task=evaluate", f"ckpt={tmp_path}/trained/checkpoints/best.ckpt", "task.exits=false"]
         run_task(compose_run([*judge, *PLAIN[1:], *data], judged))
     results = json.loads((judged / "results.json").read_text())
     assert 0 <= results["metrics"]["miou"] <= 1
