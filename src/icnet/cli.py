@@ -19,7 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from icnet.arguments import explain, quote, read_arguments, read_value
-from icnet.config import TASKS
+from icnet.config import TASKS, settle_values
 from icnet.errors import ConfigError, ICNetError
 from icnet.files import conf_folder, unwritable
 from icnet.processes import end_with_parent, follower_arguments
@@ -93,6 +93,7 @@ def run(cfg: DictConfig) -> None:
 
 def run_task(cfg: DictConfig) -> None:
     """Import and call the function of the task."""
+    settle_values(cfg)
     module, function = TASKS[cfg.task.name].split(":")
     getattr(importlib.import_module(module), function)(cfg)
 

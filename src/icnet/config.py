@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
@@ -104,12 +104,26 @@ def check_config(config: DictConfig) -> None:
                 "task.save_as=NAME finds out, then choose data=NAME"
             )
         del data["layout"]
+    if data.get("values") is not None:
+        data["classes"] = classes_of(data["values"])
     if task == "prepare":
         _leave_classes_open(data)
     given = [str(o).partition("=")[0].lstrip("+~") for o in OmegaConf.select(config, "hydra.overrides.task") or ()]
     faults = [*_check_keys(root, _known(task), ""), *_check_task(root), *_check_given(root, given)]
     if faults:
         raise ConfigError("; ".join(faults))
+
+
+def settle_values(config: DictConfig) -> None:
+    """Let the classes be what data.values says, and take that away: nothing else knows it."""
+    with open_dict(config):
+        if (values := config.data.pop("values", None)) is not None:
+            config.data.classes = classes_of(values)
+
+
+def classes_of(values: Any) -> dict[str, Any]:
+    """The node of the classes for data.values."""
+    return {"_target_": "icnet.data.named_values.read_values", "values": values}
 
 
 def _leave_classes_open(data: dict[str, Any]) -> None:

@@ -251,14 +251,14 @@ def test_contents_that_do_not_fit_are_named_when_the_pair_is_read(tmp_path: Path
 
 
 def test_a_survey_names_all_that_does_not_belong_together(tmp_path: Path) -> None:
-    touch(tmp_path, *(f"images/val/{name}" for name in ("a.png", "b.png", "c.jpg", "d.gif")))
+    touch(tmp_path, *(f"images/val/{name}" for name in ("a.png", "b.png", "c.jpg", "d.mp4")))
     touch(tmp_path, *(f"labels/val/{name}" for name in ("a.png", "c.jpg", "x.png", "note.txt")))
     survey = FolderLayout(tmp_path).survey("val")
     assert [s.image.name for s in survey.samples] == ["a.png"]
     missing = [error for error in survey.refused if isinstance(error, MissingLabel)]
     assert [(e.image.name, e.label.name) for e in missing] == [("b.png", "b.png"), ("c.jpg", "c.png")]
     assert [p.name for p in survey.orphans] == ["c.jpg", "x.png"]
-    assert [p.name for p in survey.unread] == ["d.gif"]
+    assert [p.name for p in survey.unread] == ["d.mp4"]
 
 
 def test_a_survey_of_a_list_goes_on_behind_a_bad_line(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from icnet.data.walk import walk
 from icnet.errors import DataError
 
 _MOST_FAULTS = 10  # that an error names
+_ENDS = ("_mask", "_masks", "_label", "_labels", "_L", "_gt", "_seg")  # of a label's name, behind that of its image
 
 
 class Sample(NamedTuple):
@@ -157,7 +158,7 @@ class FolderLayout:
         if folder == labels:
             label_files = {path for path in label_files if path.name.endswith(self.ending)}
         images = {path for path in walk(folder) if is_image(path)} - label_files
-        return _survey(images, lambda i: [labels / self._label(i.relative_to(folder))], label_files, folder)
+        return _survey(images, lambda i: _usual_names(labels / self._label(i.relative_to(folder))), label_files, folder)
 
     def folders(self, split: str) -> tuple[Path, Path]:
         """Of the images and of the label maps."""
@@ -296,6 +297,11 @@ def check_folder(root: Path, expected: Path, what: str) -> None:
         "set data.root to the folder above it, or choose the split and the data= that fit "
         "(task=prepare data=auto finds out which)"
     )
+
+
+def _usual_names(label: Path) -> list[Path]:
+    """NAME.png, then what it is called elsewhere."""
+    return [label, *(label.with_name(f"{label.stem}{end}.png") for end in _ENDS)]
 
 
 def _first_that_exists(image: Path, candidates: list[Path]) -> Path:

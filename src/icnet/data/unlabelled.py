@@ -34,7 +34,9 @@ class JoinedDataset(SegmentationDataset):
     """
 
     def __init__(self, labelled: SegmentationDataset, images: Sequence[Path], label_maps: Path | None = None) -> None:
-        super().__init__(labelled.samples, labelled.classes, labelled.augment, labelled.seed, labelled.packed)
+        super().__init__(
+            labelled.samples, labelled.classes, labelled.augment, labelled.seed, labelled.packed, labelled.bit_depth
+        )
         self.images = list(images)
         self.label_maps = None if label_maps is None else match_predictions(images, label_maps)
         self.board = Board([*labelled.board.files, *self.images])
@@ -44,10 +46,10 @@ class JoinedDataset(SegmentationDataset):
         if place < 0:
             return super().read(index)
         if self.label_maps is None:
-            image = read_image(self.images[place])
+            image = read_image(self.images[place], self.bit_depth)
             return image, np.full(image.shape[:2], UNLABELLED, np.uint8)
         path = self.label_maps[place]
-        return read_pair(self.images[place], path, self.classes, train_ids=is_predicted(path) or None)
+        return read_pair(self.images[place], path, self.classes, is_predicted(path) or None, self.bit_depth)
 
 
 class JoinedSampler(TrainSampler):
@@ -60,7 +62,9 @@ class JoinedSampler(TrainSampler):
     """
 
     def __init__(self, order: TrainSampler, unlabelled: int, joined: int) -> None:
-        super().__init__(order.length, order.batch_size, order.seed, order.rank, order.world_size, order.start)
+        super().__init__(
+            order.length, order.batch_size, order.seed, order.rank, order.world_size, order.start, order.weights
+        )
         self.unlabelled, self.joined = unlabelled, joined
 
     def __len__(self) -> int:

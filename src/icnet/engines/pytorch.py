@@ -40,7 +40,15 @@ class TorchEngine:
         self._whole, self.net = net, net.exit_at(exit).eval()
         self.normalize, self.autocast = normalize.to(self.device), autocast
         precision = str(autocast or torch.float32).removeprefix("torch.")
-        self.card = Card(self.kind, classes, exit, precision, net.resize.align_corners, count_parameters(self.net))
+        self.card = Card(
+            self.kind,
+            classes,
+            exit,
+            precision,
+            net.resize.align_corners,
+            count_parameters(self.net),
+            bit_depth=normalize.bit_depth,
+        )
         self._coarse = self._prepare(self.net.coarse)
 
     def _prepare(self, coarse: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:

@@ -11,12 +11,16 @@ from typing import Any
 import pytorch_lightning as pl
 from omegaconf import DictConfig
 
+from icnet.data.check.check import check_samples
+from icnet.data.check.findings import Kind
+from icnet.data.check.sizes import find_smaller
+from icnet.data.check.summary import Summary
 from icnet.data.class_weights import check_weights, compute_class_weights
-from icnet.data.images import read_size
+from icnet.data.headers import read_size
 from icnet.data.judged import JudgedDataset
 from icnet.engines.engine import Engine
 from icnet.engines.load import load_engine
-from icnet.errors import ICNetError
+from icnet.errors import DataError, ICNetError
 from icnet.model.work import count_parameters
 from icnet.objectives.objective import Objective
 from icnet.report.page import write_report
@@ -25,6 +29,7 @@ from icnet.targets import arguments_of
 from icnet.tasks.evaluate.figures import draw_evaluation, draw_training
 from icnet.tasks.evaluate.judging import describe_timing, measure_exits, other_exits
 from icnet.tasks.evaluate.scores import summarize_evaluation
+from icnet.tasks.prepare.table import print_summary
 from icnet.tasks.setup.build import build, run_folder
 from icnet.tasks.setup.device import choose_autocast
 from icnet.tasks.setup.loggers import finish_tracking
@@ -37,6 +42,8 @@ from icnet.training.module import SegmentationModule
 from icnet.weights.download import sha256
 
 log = logging.getLogger(__name__)
+
+_FATAL = (Kind.BROKEN, Kind.SIZE_MISMATCH, Kind.UNKNOWN_LABEL, Kind.BLENDED)  # what no training goes on with
 
 
 def train(cfg: DictConfig) -> None:
@@ -69,6 +76,8 @@ def train_network(
         log.info("Preparing the frames in %s (some seconds, on first use)", data.root)
     data.prepare_data()
     data.setup()
+    if data.table and trainer.is_global_zero:
+        show_data(data)
     module = build_module(cfg, data, network, teacher)
     log.info(
         "%s: %d training and %d validation frames, %d classes; %.2f M parameters; folder %s",
@@ -82,7 +91,8 @@ def train_network(
     fit(cfg, trainer, module, data, data.augment.crop_size)
     folder = trainer.strategy.broadcast(folder)  # under torchrun and SLURM the first process alone knows it
     best = folder / "checkpoints" / "best.ckpt"
-    engine, frames = read_best(cfg, best), JudgedDataset(data.val_set.samples, data.classes)
+    engine = read_best(cfg, best)
+    frames = JudgedDataset(data.val_set.samples, data.classes, bit_depth=engine.card.bit_depth)
     result = judge(trainer, engine, other_exits(engine), frames, data.num_workers)
     if not trainer.is_global_zero:
         return folder
@@ -98,6 +108,19 @@ def train_network(
     log.info("mIoU %.4f; report: %s", metrics["miou"], folder / "report.html")
     finish_tracking(trainer, metrics, protocol, result.matrix, best)
     return folder
+
+
+def show_data(data: SegmentationDataModule) -> None:
+    """Say what the data hold, as the user sees it; DataError where training would fail on a file that was looked at."""
+    train, val = data.train_set, data.val_set
+    facts = check_samples(train.samples, val.samples, data.classes, data.table, train.bit_depth)
+    if data.augment.base is None:
+        facts.findings += find_smaller(facts.frames, data.augment.crop_size)
+    summary = Summary(str(data.name), str(data.root), facts, ("train",))
+    print_summary(summary)
+    if fatal := [text for kind in _FATAL for text in summary.found.get(kind, [])]:
+        more = f"; task=prepare names {len(fatal) - 1} more" if len(fatal) > 1 else ""
+        raise DataError(summary.found.get(Kind.MEANT, fatal)[0] + more)
 
 
 def build_objective(
@@ -121,6 +144,7 @@ def build_module(
     if isinstance(cfg.loss.get("class_weights"), str):
         weights = compute_class_weights(data.train_set.samples, data.classes, cfg.loss.class_weights)
         log.info("Class weights (%s): %s", cfg.loss.class_weights, ", ".join(f"{w:.2f}" for w in weights))
+    network.normalize.bit_depth = data.train_set.bit_depth
     module: SegmentationModule = build(
         cfg.module,
         net=network.net,
@@ -129,7 +153,7 @@ def build_module(
         scheduler=build(cfg.scheduler),
         normalize=network.normalize,
         classes=data.classes,
-        frame_size=read_size(data.val_set.samples[0].label),
+        frame_size=read_size(data.val_set.samples[0].image),
         loaded=network.loaded,
         compile_cascade=cfg.model.compile,
     )

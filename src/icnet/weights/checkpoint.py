@@ -10,7 +10,7 @@ from torch import Tensor
 
 from icnet.errors import ICNetError, WeightsError
 from icnet.model.icnet import STAGES, ICNet, upgrade
-from icnet.model.preprocess import Normalize
+from icnet.model.preprocess import WHOLE_DEPTH, Normalize
 from icnet.weights.hub import DESCRIPTION, WEIGHTS, fetch_repository
 from icnet.weights.read import read_content
 
@@ -118,7 +118,8 @@ def to_source(path: Path, content: Mapping[str, Any]) -> Source:
         raise WeightsError(f"{path}: {error}; use the icnet that wrote it") from error
     try:
         table = ClassTable(**about["classes"])
-        normalize = Normalize(about["preprocessing"]["mean"], about["preprocessing"]["std"])
+        frames = about["preprocessing"]
+        normalize = Normalize(frames["mean"], frames["std"], bit_depth=frames.get("bit_depth", WHOLE_DEPTH))
         loaded = tuple(about.get("loaded", ()))
     except (ICNetError, ValueError, TypeError, LookupError) as error:
         fault = " ".join(str(error).split()).removeprefix("data.")

@@ -206,9 +206,26 @@ def test_label_studio_takes_the_ground_truth_or_else_the_last_annotation(tmp_pat
     assert np.unique(label_of(layout)).tolist() == [0, 1]
 
 
-def test_roboflow_and_labelmap_files_name_the_classes(tmp_path: Path) -> None:
+def test_a_file_of_roboflow_names_the_classes(tmp_path: Path) -> None:
+    assert Roboflow(tmp_path).class_names == {}
     trees.roboflow(tmp_path)
     assert Roboflow(tmp_path).class_names == {0: "background", 1: "road", 2: "car"}
+
+
+def test_folders_and_subsets_tell_the_split_but_names_of_frames_do_not(tmp_path: Path) -> None:
+    for name in ("val/test_1.jpg", "test_2.jpg"):
+        trees.photo(tmp_path / name)
+    trees.cvat_file(tmp_path / "annotations.xml", {"val/test_1.jpg": [], "test_2.jpg": []})
+    layout = Cvat(tmp_path)
+    assert [sample.image.name for split in ("val", "train") for sample in layout.samples(split)] == [
+        "test_1.jpg",
+        "test_2.jpg",
+    ]
+
+
+def test_of_two_images_beside_a_file_of_labelme_the_one_that_it_names_is_taken(tmp_path: Path) -> None:
+    trees.photo(tmp_path / "a.jpg")
+    assert labelme_of_one(tmp_path, []).samples("train")[0].image == tmp_path / "a.png"
 
 
 def test_voc_finds_each_frame_of_its_lists_once(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from xml.etree.ElementTree import Element
 
 from icnet.data.formats.drawn import Annotated, DrawnLayout, Outline
@@ -20,7 +20,8 @@ class Cvat(DrawnLayout):
     """root/annotations.xml, one or two folders below too (a job each); images by name, in images/ as exported with them.
 
     Polygons and masks are drawn by z_order, then in the file's order; a frame of several jobs has the shapes of all. Boxes,
-    lines and points are no areas. A subset that is called like a split is one.
+    lines and points are no areas. A subset, or a folder of images,
+    that is called like a split is one.
     """
 
     @property
@@ -36,10 +37,9 @@ class Cvat(DrawnLayout):
         for source, document in self._documents.items():
             for image in document.iterfind("image"):
                 subset, name = image.get("subset", ""), image.attrib["name"]
+                split = split_of(subset or str(PurePosixPath(name).parent))
                 folders = [source.parent / "images" / subset, source.parent / "images", source.parent, self.root]
-                yield Annotated(
-                    self.images.find(name, folders), split_of(subset or name), source, partial(_read, image)
-                )
+                yield Annotated(self.images.find(name, folders), split, source, partial(_read, image))
 
     @cached_property
     def sources(self) -> list[Path]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -15,7 +16,7 @@ from icnet.data.formats.drawn import Annotated, DrawnLayout, Outline
 from icnet.data.formats.paint import Area, Mask, Polygon, Shape
 from icnet.data.formats.runs import decode_picture
 from icnet.data.formats.source import mentions, read_json, split_of
-from icnet.data.images import read_size
+from icnet.data.headers import read_size
 from icnet.data.layouts import BadAnnotation
 from icnet.files import make_folder, writing
 
@@ -40,9 +41,12 @@ class LabelMe(DrawnLayout):
         return sorted({str(s["label"]) for source in self.sources for s in _load(source)["shapes"] if _is_area(s)})
 
     def annotated(self) -> Iterator[Annotated]:
-        beside = {path.with_suffix(""): path for path in sorted(self.images.all)}
+        beside: dict[Path, list[Path]] = defaultdict(list)
+        for path in self.images.all:
+            beside[path.with_suffix("")].append(path)
         for source in self.sources:
-            image = beside.get(source.with_suffix("")) or self._find(source)
+            images = beside.get(source.with_suffix(""), [])
+            image = images[0] if len(images) == 1 else self._find(source)
             split = split_of(source.relative_to(self.root).parent.as_posix())
             yield Annotated(image, split, source, partial(_read, source, image))
 

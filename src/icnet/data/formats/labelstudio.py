@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -16,11 +16,11 @@ from icnet.data.formats.drawn import Annotated, DrawnLayout, Outline
 from icnet.data.formats.paint import Area, Mask, Polygon, Shape
 from icnet.data.formats.runs import decode_brush
 from icnet.data.formats.source import mentions, read_json, split_of
-from icnet.data.images import read_size
-from icnet.data.layouts import BadAnnotation
+from icnet.data.headers import read_size
+from icnet.data.layouts import BadAnnotation, is_image
 
 _KINDS = ("polygonlabels", "brushlabels")
-_UPLOADED = re.compile(r"[0-9a-f]{8}-")  # what an upload puts before a name
+_UPLOADED = re.compile(r"^[0-9a-f]{8}-")  # what an upload puts before a name
 
 
 @dataclass(frozen=True)
@@ -45,12 +45,13 @@ class LabelStudio(DrawnLayout):
             if (results := _choose(task)) is not None:
                 name = _image_name(source, task)
                 image = self._find(name)
-                yield Annotated(image, split_of(name), source, partial(_read, results, image))
+                split = split_of(str(PurePosixPath(name).parent))
+                yield Annotated(image, split, source, partial(_read, results, image))
 
     def _find(self, name: str) -> Path:
         near = [self.root, self.root / "images"]
         image = self.images.find(name, near)
-        before = _UPLOADED.sub("", Path(name).name, count=1)
+        before = _UPLOADED.sub("", Path(name).name)
         return image if image in self.images.all else self.images.find(before, near)
 
     @cached_property
@@ -78,9 +79,11 @@ def _choose(task: Mapping[str, Any]) -> Sequence[Mapping[str, Any]] | None:
 def _image_name(source: Path, task: Mapping[str, Any]) -> str:
     """Out of an address: /data/upload/1/1f2e3d4c-a.jpg, /data/local-files/?d=a.jpg or https://..."""
     for value in task.get("data", {}).values():
-        if isinstance(value, str) and "/" in value:
+        if isinstance(value, str):
             address = urlsplit(value)
-            return unquote(parse_qs(address.query).get("d", [address.path])[0])
+            name = unquote(parse_qs(address.query).get("d", [address.path])[0])
+            if is_image(Path(name)):
+                return name
     raise BadAnnotation(f"{source}: task {task.get('id')} names no image; take it out of the project, and export again")
 
 

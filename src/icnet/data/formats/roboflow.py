@@ -28,6 +28,8 @@ class Roboflow(FolderLayout):
     def class_names(self) -> Mapping[int, str]:
         """As in Named: a line is `Pixel Value, Class`, after a head."""
         path = self.folders("train")[0] / _CLASSES
+        if not path.is_file():
+            return {}
         with path.open(encoding="utf-8-sig", newline="") as file:
             _, *rows = csv.reader(file, skipinitialspace=True)
         try:

@@ -59,7 +59,11 @@ def read_job(cfg: DictConfig) -> Job:
     trained = Trained(checkpoint, load_engine(checkpoint).at(order.exit), Scheme())
     data = read_data(cfg, trained, order)
     frames, protocol = read_frames(cfg, trained, data)
-    material = None if data is None or order.precision != "int8" else read_material(cfg.task, data, frames)
+    material = (
+        None
+        if data is None or order.precision != "int8"
+        else read_material(cfg.task, data, frames, trained.engine.card.bit_depth)
+    )
     return Job(source, order, trained, frames, material, runtime, protocol)
 
 
@@ -109,11 +113,14 @@ def read_frames(
     protocol = describe_trained(trained) | describe_machine(trained.engine.device)
     if data is None or not cfg.task.certify:
         return None, protocol
-    frames = JudgedDataset(data.find_judged(), data.classes)
+    frames = JudgedDataset(data.find_judged(), data.classes, bit_depth=trained.engine.card.bit_depth)
     return frames, protocol | describe_frames(data, frames)
 
 
-def read_material(task: DictConfig, data: SegmentationDataModule, frames: JudgedDataset | None) -> Material:
+def read_material(
+    task: DictConfig, data: SegmentationDataModule, frames: JudgedDataset | None, bit_depth: int
+) -> Material:
     """Training frames to quantise with; where a certificate follows, some to search on, and none of those that it judges."""
     judged = [] if frames is None else frames.frames.samples
-    return choose_material(data.find_samples()[0], judged, data.classes, task.calibration, frames is not None)
+    training, search = data.find_samples()[0], frames is not None
+    return choose_material(training, judged, data.classes, task.calibration, search, bit_depth)

@@ -13,15 +13,16 @@ from pathlib import Path
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from icnet.data.check.check import Facts, check_data
+from icnet.data.check.check import check_data
+from icnet.data.check.facts import Facts
 from icnet.data.check.findings import Finding, Kind
 from icnet.data.check.place import holds, say_place
-from icnet.data.check.propose import Names, propose_classes, read_names
+from icnet.data.check.propose import Names, explain, propose_classes, read_names
 from icnet.data.check.summary import Summary
-from icnet.data.check.values import BLENDED, Form, count_values
+from icnet.data.check.values import Form, count_values
 from icnet.data.division import Division, frames_of
 from icnet.data.formats.drawn import BACKGROUND, DrawnLayout
-from icnet.data.images import read_raw_label
+from icnet.data.images import decode_label
 from icnet.data.labels import ClassTable
 from icnet.data.layouts import CityscapesLayout, Layout, Named, split_names
 from icnet.errors import ConfigError, DataError
@@ -152,8 +153,10 @@ def examine(cfg: DictConfig, layout: Layout) -> Summary:
                 layout,
                 looked_at(cfg, layout),
                 classes,
+                propose=lambda facts: propose(facts, layout),
                 division=division_of(cfg),
                 deep=cfg.task.deep,
+                bit_depth=cfg.data.bit_depth,
                 progress=progress,
             )
         except DataError as error:
@@ -165,10 +168,7 @@ def examine(cfg: DictConfig, layout: Layout) -> Summary:
     if unnamed or any(finding.kind is Kind.UNKNOWN_LABEL for finding in facts.findings):
         for name in fitting_tables(facts.values):
             facts.findings.append(Finding(Kind.OTHER_CLASSES, f"data/classes={name} gives every value a meaning"))
-    classes = classes or propose(facts, layout)
-    return Summary(
-        cfg.data.name, os.path.abspath(layout.root), facts, classes, tuple(split_names(cfg.data.train_split))
-    )
+    return Summary(cfg.data.name, os.path.abspath(layout.root), facts, tuple(split_names(cfg.data.train_split)))
 
 
 def find_remedy(error: DataError, cfg: DictConfig, layout: Layout) -> DataError:
@@ -184,7 +184,7 @@ def find_remedy(error: DataError, cfg: DictConfig, layout: Layout) -> DataError:
 def propose(facts: Facts, layout: Layout) -> ClassTable | None:
     """Classes from the values of the label files; where none can be, the findings say why."""
     try:
-        return propose_classes(facts.values, names_of(layout, facts))
+        return propose_classes(facts.values, names_of(layout, facts), facts.form)
     except DataError as error:
         facts.findings.append(Finding(Kind.NO_CLASSES, f"{error}{ask_swapped(layout, facts)}"))
         return None
@@ -193,11 +193,11 @@ def propose(facts: Facts, layout: Layout) -> ClassTable | None:
 def ask_swapped(layout: Layout, facts: Facts) -> str:
     """Whether images lie where labels should: what a question adds to the fault of those."""
     first = layout.survey(facts.splits[0].name).samples[:1]
-    if not first or not facts.values.get(Form.COLOURS):
+    if not first or not any(label.is_blended for label in facts.labels):
         return ""
-    distinct = count_values(first[0].image, read_raw_label(first[0].image)).distinct
-    few = f"; {first[0].image} has {distinct} values alone: are the folders of images and labels swapped?"
-    return few if distinct < BLENDED else ""
+    image = count_values(decode_label(first[0].image))
+    few = f"; {first[0].image} has {image.distinct} values alone: are the folders of images and labels swapped?"
+    return "" if image.is_blended else few
 
 
 def names_of(layout: Layout, facts: Facts) -> Names:
@@ -219,8 +219,8 @@ def write_requested(cfg: DictConfig, layout: Layout, summary: Summary, files: Ma
         command = training_command("data=list", root, f"data/classes={choice_of('data/classes')}")
         yield f"Wrote train.list and val.list; train from them: {command}"
     if cfg.task.pack and summary.classes is not None:
-        folder = Path(cfg.data.packed)
-        yield from write_packs(layout, splits_of(cfg), summary.classes, folder, compress=cfg.task.compress)
+        depth, folder = summary.facts.bit_depth, Path(cfg.data.packed)
+        yield from write_packs(layout, splits_of(cfg), summary.classes, folder, depth, compress=cfg.task.compress)
     if ignored := [row.value for row in summary.value_rows if files and row.meaning == "ignored"]:
         yield f"Of no class in the proposal, and ignored: {', '.join(ignored)}"
     if files and isinstance(layout, DrawnLayout):
@@ -228,6 +228,8 @@ def write_requested(cfg: DictConfig, layout: Layout, summary: Summary, files: Ma
             f"Pixels under no shape are {BACKGROUND}: to leave them out, take it out of the classes (label_ids then says "
             "the others' values) and put 0 into ignored_ids"
         )
+    if files and summary.classes is not None:
+        yield from explain(summary.classes, summary.facts.values, names_of(layout, summary.facts))
     if cfg.task.save_as:
         write_files(files)
         yield f"Wrote {' and '.join(map(str, files))}: look at the names and colours of the classes"

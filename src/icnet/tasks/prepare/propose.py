@@ -6,6 +6,7 @@ import os
 import re
 import shlex
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -20,11 +21,13 @@ from icnet.data.check.values import Form, meanings
 from icnet.data.labels import ClassTable
 from icnet.errors import ConfigError, ICNetError
 from icnet.files import make_folder, writing
+from icnet.model.preprocess import WHOLE_DEPTH
 
 _PACKAGE = Path(__file__).parents[2]
 _NAME = re.compile(r"[A-Za-z][\w-]*", re.ASCII)
 _KEPT = (
     "batch_size",
+    "sampler",
     "train_split",
     "val_split",
     "val_fraction",
@@ -48,13 +51,15 @@ def check_name(name: str) -> None:
 
 def propose_files(cfg: DictConfig, summary: Summary) -> dict[Path, str]:
     """The two files that make data=NAME train on these data, and what is in them; none where no classes are known."""
-    sizes = [size for split in summary.facts.splits for size in split.sizes]
+    sizes = Counter(summary.facts.frames.values())
     if summary.classes is None or not sizes:
         return {}
     name = cfg.task.save_as or _ANY_NAME
     plain = cast("dict[str, Any]", OmegaConf.to_container(cfg.data, resolve=True))
     settings: dict[str, Any] = {"root": os.path.abspath(plain["root"]), "crop_size": choose_crop(sizes)}
     settings |= {key: plain[key] for key in _KEPT} | {"group": summary.facts.group}
+    if summary.facts.bit_depth != WHOLE_DEPTH:
+        settings["bit_depth"] = summary.facts.bit_depth
     if any(setting.startswith("data.crop_size=") for setting in given_settings()):
         settings["crop_size"] = plain["crop_size"]
     if plain["packed"] != f"{plain['root']}/packed":

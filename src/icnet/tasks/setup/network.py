@@ -46,6 +46,7 @@ def build_network(cfg: DictConfig, data: SegmentationDataModule) -> Network:
     if cfg.task.resume and last.is_file():
         source = read_source(last)
         network = _describe(source, len(data.classes), source.loaded)
+        data.bit_depth = network.normalize.bit_depth
     else:
         network = _start(cfg, data)
     if cfg.model.channels_last:
@@ -105,7 +106,7 @@ def _load(cfg: DictConfig, net: ICNet, weights: Weights | None, class_names: Seq
 
 def _compare(theirs: Normalize, ours: Normalize) -> None:
     """Weights learn anew for other frames, and do so soon: a warning."""
-    if theirs.to_dict() != ours.to_dict():
+    if not (torch.equal(theirs.mean, ours.mean) and torch.equal(theirs.std, ours.std)):
         words = "task.weights was trained on frames of %s and goes on with %s; task.architecture=file keeps the former"
         log.warning(words, theirs.to_dict(), ours.to_dict())
 
