@@ -45,7 +45,7 @@ def compress(cfg: DictConfig) -> None:
     rounds, last = plan_rounds(order, folder), source.origin
     for this in rounds:
         last = this.best if this.is_done else run_round(cfg, order, this, last)
-    judged = judge_given(cfg, folder, given)
+    judged = judge_given(cfg, folder, source, given)
     sensitivity = measure_sensitivity(cfg, order, source, judged)
     if not judged.trainer.is_global_zero:
         return

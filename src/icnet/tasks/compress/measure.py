@@ -38,9 +38,9 @@ class Judged(NamedTuple):
     matrices: Tensor
 
 
-def judge_given(cfg: DictConfig, folder: Path, engine: TorchEngine) -> Judged:
+def judge_given(cfg: DictConfig, folder: Path, source: Source, engine: TorchEngine) -> Judged:
     """All validation frames, as the rounds are judged."""
-    trainer, (_, frames) = build_evaluator(quiet(cfg), folder), read_data(cfg)
+    trainer, (_, frames) = build_evaluator(quiet(cfg), folder), read_data(cfg, source)
     return Judged(trainer, engine, frames, judge(trainer, engine, {}, frames, cfg.data.num_workers).matrices)
 
 
@@ -50,7 +50,7 @@ def measure_sensitivity(cfg: DictConfig, order: Order, source: Source, judged: J
     if not count:
         return []
     chosen = spread(len(every), max(count, judged.trainer.world_size))  # each process judges one at least
-    frames = JudgedDataset([every.samples[i] for i in chosen], every.classes)
+    frames = JudgedDataset([every.samples[i] for i in chosen], every.classes, bit_depth=every.bit_depth)
     net, whole = source.build(), mean_iou(judged.matrices[chosen].sum(dim=0))
     kept = order.choose(net, order.keep[-1])
     log.info("Cutting each of %d groups of layers alone, judged on %d frames", len(kept), len(frames))

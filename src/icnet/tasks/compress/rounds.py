@@ -62,7 +62,7 @@ def run_round(cfg: DictConfig, order: Order, this: Round, before: Path) -> Path:
     net = cut(net, order.choose(net, this.keep))
     if not is_follower():
         make_folder(this.folder)
-    data, frames = read_data(cfg)
+    data, frames = read_data(cfg, source)
     trainer = build_evaluator(quiet(cfg), this.folder)
     miou = mean_iou(judge(trainer, open_engine(cfg, source, net), {}, frames, data.num_workers).matrix)
     log.info("Keeping %g of the filters: mIoU %.4f before fine-tuning", this.keep, miou)
@@ -73,12 +73,13 @@ def run_round(cfg: DictConfig, order: Order, this: Round, before: Path) -> Path:
     return this._replace(folder=folder).best
 
 
-def read_data(cfg: DictConfig) -> tuple[SegmentationDataModule, JudgedDataset]:
+def read_data(cfg: DictConfig, source: Source) -> tuple[SegmentationDataModule, JudgedDataset]:
     """What a round trains on, and the frames by which all networks are judged."""
     data: SegmentationDataModule = build(cfg.data, label_maps=find_label_maps(cfg))
+    data.bit_depth = source.normalize.bit_depth
     data.prepare_data()
     data.setup()
-    return data, JudgedDataset(data.val_set.samples, data.classes)
+    return data, JudgedDataset(data.val_set.samples, data.classes, bit_depth=data.bit_depth)
 
 
 def open_engine(cfg: DictConfig, source: Source, net: ICNet | None = None) -> TorchEngine:
