@@ -19,8 +19,8 @@ from omegaconf import DictConfig, open_dict
 from xdist.scheduler import LoadScopeScheduling
 
 from icnet.cli import run_task
-from icnet.config import conf_folder
 from icnet.data.labels import ClassTable
+from icnet.files import conf_folder
 from icnet.model.icnet import ICNet
 from icnet.model.preprocess import Normalize
 from icnet.model.trunk import TrunkSpec

@@ -12,7 +12,8 @@ import pytorch_lightning as pl
 import torch
 from hydra import compose, initialize_config_dir
 
-from icnet.config import conf_folder
+from icnet.config import settle_values
+from icnet.files import conf_folder
 from icnet.model.icnet import ICNet
 from icnet.model.preprocess import Normalize
 from icnet.model.trunks.resnet import resnet18
@@ -26,6 +27,7 @@ def main(root: str, processes: int, out: Path) -> None:
     """The same network, whatever the number of processes: one seed, no training."""
     with initialize_config_dir(str(conf_folder()), version_base="1.3"):
         config = compose("config", [f"data.root={root}", "data.prepare=null", "data.num_workers=0"])
+    settle_values(config)
     data: SegmentationDataModule = build(config.data)
     torch.manual_seed(0)
     net = ICNet(resnet18(0.25), len(data.classes), fusion_channels=32)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from icnet.data.class_weights import weigh
+from icnet.data.class_weights import weigh, weigh_frames
 from icnet.errors import ConfigError
 
 # Two images of 100 pixels: road in both, car in the second alone, bus nowhere; 20 pixels of the first are ignored
@@ -30,3 +30,13 @@ def test_where_nothing_is_labelled_every_weight_is_0(kind: str) -> None:
 def test_an_unknown_kind_is_named() -> None:
     with pytest.raises(ConfigError, match="'median'"):
         weigh(COUNTS, "median")
+
+
+def test_frames_weigh_as_much_as_their_rarest_class() -> None:
+    """Road is in four of four images, car in one: sqrt(4 / 1). A class that occurs nowhere says nothing."""
+    counts = np.array([[90, 0, 0, 10], [60, 40, 0, 0], [100, 0, 0, 0], [5, 0, 0, 95]])
+    assert weigh_frames(counts).tolist() == [1, 2, 1, 1]
+
+
+def test_frames_without_labels_weigh_as_little_as_any() -> None:
+    assert weigh_frames(np.array([[0, 0, 9], [4, 5, 0]])).tolist() == pytest.approx([1, 2**0.5])

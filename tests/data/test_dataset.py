@@ -155,6 +155,42 @@ def test_a_draw_carries_the_epoch() -> None:
     assert {draw.epoch for draw in sampler} == {7}
 
 
+START = Place(0, 0)
+WEIGHTS = np.array([1.0, 1.0, 4.0, 1.0, 1.0, 1.0, 1.0, 1.0, 5.0])
+
+
+def draws_of(epoch: int, rank: int = 0, world_size: int = 1, start: Place = START) -> list[Draw]:
+    """Of nine samples, the third and the last of which are rare."""
+    sampler = TrainSampler(9, 3 if world_size == 1 else 1, 0, rank, world_size, start, WEIGHTS)
+    sampler.set_epoch(epoch)
+    return list(sampler)
+
+
+def test_weighted_samples_come_as_often_as_their_weight_says_rounded_down_or_up() -> None:
+    """The weights add up to 16 over 9 places: 4 is 2.25 times, 5 is 2.81 times, 1 is 0.56 times."""
+    for epoch in range(20):
+        counts = np.bincount([draw.sample for draw in draws_of(epoch)], minlength=9)
+        expected = WEIGHTS * 9 / 16
+        assert counts.sum() == 9
+        assert ((counts == np.floor(expected)) | (counts == np.ceil(expected))).all()
+
+
+def test_a_sample_that_comes_again_in_an_epoch_is_augmented_anew(root: Path) -> None:
+    again = [draw for draw in draws_of(0) if draw.before == 1]
+    assert {draw.sample for draw in again} >= {2, 8}
+    data = augmented(root)
+    for draw in again:
+        assert not same([data[draw]], [data[draw._replace(before=0)]])
+
+
+@pytest.mark.parametrize("epoch", [0, 1])
+def test_three_processes_draw_what_one_draws_by_weight_also_where_they_go_on(epoch: int) -> None:
+    whole = draws_of(epoch)
+    for start, first in ((Place(0, 0), 0), (Place(epoch, 3), 3)):
+        shares = [draws_of(epoch, rank, 3, start) for rank in range(3)]
+        assert [draw for step in zip(*shares, strict=True) for draw in step] == whole[first:]
+
+
 @pytest.mark.parametrize("world_size", [1, 2])
 @pytest.mark.parametrize("steps", [0, 1, 3, 4])
 def test_a_resumed_run_goes_on_in_the_middle_of_its_epoch_and_then_as_ever(world_size: int, steps: int) -> None:

@@ -104,7 +104,34 @@ def test_a_table_of_an_older_checkpoint_has_neither() -> None:
     assert classes.instance_sizes is None
 
 
-def test_255_is_always_ignored_and_may_be_listed() -> None:
+def test_255_is_a_class_where_the_table_claims_it_and_ignored_in_files_of_train_ids() -> None:
+    classes = ClassTable(["background", "object"], COLORS[:2], label_ids=[0, 255])
+    assert classes.to_train_ids(pixels(0, 255), "a.png").tolist() == [[0, 1]]
+    assert classes.to_train_ids(pixels(0, 255), "a.png", train_ids=True).tolist() == [[0, 255]]
+    with pytest.raises(DataError, match=r"known: 0, 255\)"):
+        classes.to_train_ids(pixels(128), "a.png")
+
+
+def test_values_of_16_bits_are_looked_up_and_all_bits_set_are_void() -> None:
+    wide = np.array([[7, 300, 65535, 255]], np.uint16)
+    assert table(label_ids=[7, 300, 23]).to_train_ids(wide, "a.png").tolist() == [[0, 1, 255, 255]]
+    masks = ClassTable(["background", "object"], COLORS[:2], label_ids=[0, 65535])
+    assert masks.to_train_ids(np.array([[0, 65535]], np.uint16), "a.png").tolist() == [[0, 1]]
+
+
+def test_instance_ids_are_called_by_that_word() -> None:
+    with pytest.raises(
+        DataError, match=r"a\.png holds 26001 \(1 pixels\): these look like instance ids \(class x 1000"
+    ):
+        table().to_train_ids(np.array([[0, 26001]], np.uint16), "a.png")
+
+
+def test_an_unknown_colour_of_equal_channels_may_be_an_id() -> None:
+    with pytest.raises(DataError, match=r"\(1, 1, 1\).*three equal channels, take data\.classes\.form=ids"):
+        table().from_colors(pixels((1, 1, 1)), "a.png")
+
+
+def test_255_is_ignored_where_no_class_claims_it_and_may_be_listed() -> None:
     assert table(ignored_ids=[255]).to_train_ids(pixels(255), "a.png").tolist() == [[255]]
 
 
@@ -125,13 +152,14 @@ def test_255_is_always_ignored_and_may_be_listed() -> None:
         ({"colors": ["#804080", *COLORS[1:]]}, "road"),
         ({"label_ids": [7, 26]}, "label_ids.*2"),
         ({"label_ids": [7, 26, 7]}, "7"),
-        ({"label_ids": [7, 26, 300]}, "label_ids.*300"),
+        ({"label_ids": [7, 26, 70000]}, "label_ids.*70000"),
         ({"label_ids": [7, 26, -1]}, "label_ids.*-1"),
-        ({"label_ids": [7, 26, 255]}, "255"),
+        ({"label_ids": [7, 26, 255], "ignored_ids": [255]}, "255"),
+        ({"form": "colours"}, "form.*'colours'.*ids, colors, alpha"),
         ({"label_ids": ["a", "b", "c"]}, "label_ids.*a"),
         ({"label_ids": [7, 26, 23], "ignored_ids": [26]}, "26"),
         ({"ignored_ids": [2]}, "2"),
-        ({"ignored_ids": [300]}, "ignored_ids.*300"),
+        ({"ignored_ids": [70000]}, "ignored_ids.*70000"),
         ({"categories": ["flat", "vehicle"]}, "categories.*2"),
         ({"instance_sizes": {"cat": 5.0}}, "instance_sizes.*'cat'"),
         ({"instance_sizes": {"car": 0}}, "instance_sizes.*car 0"),

@@ -10,6 +10,7 @@ import pytest
 from icnet.data.images import read_label, read_pair, write_image
 from icnet.data.labels import ClassTable
 from icnet.data.layouts import CityscapesLayout, FolderLayout, KittiRoadLayout, Layout, ListLayout, MissingLabel
+from icnet.data.sources import find_pictures
 from icnet.errors import DataError
 
 CLASSES = ClassTable(["road", "car"], [(128, 64, 128), (0, 0, 142)])
@@ -117,6 +118,24 @@ def test_a_list_may_hold_absolute_paths(tmp_path: Path) -> None:
     touch(tmp_path, "elsewhere/a.png", "elsewhere/l.png", "root/.keep")
     (tmp_path / "root/val.list").write_text(f"{tmp_path}/elsewhere/a.png {tmp_path}/elsewhere/l.png")
     assert ListLayout(tmp_path / "root").samples("val")[0].label == tmp_path / "elsewhere/l.png"
+
+
+def test_links_to_folders_are_followed_and_loops_end(tmp_path: Path) -> None:
+    """One leads to its own parent, two lead to one another."""
+    touch(tmp_path, "elsewhere/a.png", "labels/train/cam/a.png", "images/train/x/.keep", "images/train/y/.keep")
+    images = tmp_path / "images/train"
+    (images / "cam").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere/up").symlink_to(tmp_path / "images")
+    (images / "x/to_y").symlink_to(images / "y")
+    (images / "y/to_x").symlink_to(images / "x")
+    assert pairs(FolderLayout(tmp_path), "train") == [("images/train/cam/a.png", "labels/train/cam/a.png")]
+    assert [p.name for p in find_pictures(str(images)).pictures] == ["cam/a"]
+
+
+def test_a_list_may_begin_its_paths_with_a_slash(tmp_path: Path) -> None:
+    touch(tmp_path, "i/a.png", "l/a.png")
+    (tmp_path / "train.list").write_text("/i/a.png /l/a.png\n")
+    assert pairs(ListLayout(tmp_path), "train") == [("i/a.png", "l/a.png")]
 
 
 def test_kitti_labels_are_of_the_road_or_else_of_the_lane(tmp_path: Path) -> None:
@@ -232,14 +251,14 @@ def test_contents_that_do_not_fit_are_named_when_the_pair_is_read(tmp_path: Path
 
 
 def test_a_survey_names_all_that_does_not_belong_together(tmp_path: Path) -> None:
-    touch(tmp_path, *(f"images/val/{name}" for name in ("a.png", "b.png", "c.jpg", "d.gif")))
+    touch(tmp_path, *(f"images/val/{name}" for name in ("a.png", "b.png", "c.jpg", "d.mp4")))
     touch(tmp_path, *(f"labels/val/{name}" for name in ("a.png", "c.jpg", "x.png", "note.txt")))
     survey = FolderLayout(tmp_path).survey("val")
     assert [s.image.name for s in survey.samples] == ["a.png"]
     missing = [error for error in survey.refused if isinstance(error, MissingLabel)]
     assert [(e.image.name, e.label.name) for e in missing] == [("b.png", "b.png"), ("c.jpg", "c.png")]
     assert [p.name for p in survey.orphans] == ["c.jpg", "x.png"]
-    assert [p.name for p in survey.unread] == ["d.gif"]
+    assert [p.name for p in survey.unread] == ["d.mp4"]
 
 
 def test_a_survey_of_a_list_goes_on_behind_a_bad_line(tmp_path: Path) -> None:

@@ -152,6 +152,21 @@ def test_frames_of_every_kind_are_decoded_as_in_python(tmp_path: Path, program: 
         assert np.array_equal(labels_of(frame, tmp_path / "in", tmp_path / "out"), read_image(frame)[:, :, channel])
 
 
+def test_of_16_bits_those_are_taken_that_the_file_names(tmp_path: Path, program: Path) -> None:
+    """5000 is more than 12 bits hold: white."""
+    (tmp_path / "in").mkdir()
+    pixels = np.random.default_rng(0).integers(0, 4096, (41, 30, 3)).astype(np.uint16)
+    pixels[0, 0] = 5000
+    write_image(tmp_path / "in/colour.png", pixels)
+    write_image(tmp_path / "in/grey.png", pixels[:, :, 0])
+    model = write_echo(tmp_path / "echo.xml", normalisation={"mean": [0.5, 0.5, 0.5], "bit_depth": 12})
+    run(program, model, tmp_path / "in", tmp_path / "out")
+    for frame in (tmp_path / "in").iterdir():
+        expected = read_image(frame, 12)[:, :, 0]
+        assert np.array_equal(labels_of(frame, tmp_path / "in", tmp_path / "out"), expected)
+    assert expected[0, 0] == 255
+
+
 @pytest.mark.parametrize("size", [SIZE, None, (48, 91), (80, 160)])
 def test_its_label_maps_are_those_of_python_to_the_last_pixel(
     tmp_path: Path, streets: Path, program: Path, checkpoint: Path, size: tuple[int, int] | None

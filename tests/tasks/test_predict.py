@@ -175,13 +175,13 @@ def test_what_fails_is_listed_with_its_reason_and_the_rest_is_written(
 
 
 def test_what_is_no_image_is_counted_and_named(predict: Run, frames: Path, caplog: pytest.LogCaptureFixture) -> None:
-    names = ["a.gif", "b.gif", "c.gif", "clip.mp4", "d.gif", "e.gif", "notes.txt"]
+    names = ["a.svg", "b.svg", "c.svg", "clip.mp4", "d.svg", "e.svg", "notes.txt"]
     for name in names:
         (frames / name).touch()
     with caplog.at_level(logging.INFO, logger="icnet"):
         folder = predict(frames)
     assert results_of(folder)["protocol"]["skipped"] == names
-    said = "7 files (a.gif, b.gif, c.gif, clip.mp4, d.gif, ...); a video is read by its own path"
+    said = "7 files (a.svg, b.svg, c.svg, clip.mp4, d.svg, ...); a video is read by its own path"
     assert caplog.text.count(said) == 1
     assert results_of(predict(frames / "*" / "*.png", folder="glob"))["protocol"]["skipped"] == []
 

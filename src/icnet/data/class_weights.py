@@ -50,6 +50,19 @@ def weigh(counts: npt.NDArray[np.int64], kind: str) -> list[float]:
     return [float(w) for w in weights]
 
 
+def weigh_frames(counts: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    """How much more often each image should come than one whose classes are in every image, after its rarest class.
+
+    1 / sqrt(f), where f is the share of the images that hold that class (Gupta et al., LVIS, 2019, with their t = 1).
+    counts: as in `weigh`.
+    """
+    holds = counts[:, :-1] > 0
+    share = holds.mean(axis=0)
+    factors = 1 / np.sqrt(np.where(share > 0, share, 1))
+    weights: npt.NDArray[np.float64] = np.where(holds, factors, 1).max(axis=1)
+    return weights
+
+
 def count_pixels(samples: Sequence[Sample], classes: ClassTable) -> npt.NDArray[np.int64]:
     """(images, classes + 1) pixels of each class in each image, the ignored ones last."""
 

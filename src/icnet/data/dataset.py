@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
@@ -19,6 +21,7 @@ from icnet.data.windows import Source
 from icnet.data.workers import Board
 from icnet.errors import DataError
 from icnet.model.icnet import SMALLEST_INFERENCE
+from icnet.model.preprocess import WHOLE_DEPTH
 
 
 class Frame(NamedTuple):
@@ -29,16 +32,17 @@ class Frame(NamedTuple):
 
 
 class Draw(NamedTuple):
-    """Which sample, and the epoch that decides its augmentation."""
+    """Which sample, and what decides its augmentation: the epoch, and how often the sample came in it before."""
 
     epoch: int
     sample: int
+    before: int = 0
 
 
 class SegmentationDataset(Dataset[Frame]):
     """The frames of a split, augmented when `augment` is given, at native size otherwise.
 
-    packed: these frames decoded; None reads the files.
+    packed: these frames decoded; None reads the files. bit_depth: as `read_image` says.
     """
 
     def __init__(
@@ -48,23 +52,24 @@ class SegmentationDataset(Dataset[Frame]):
         augment: Augment | None = None,
         seed: int = 0,
         packed: PackedFrames | None = None,
+        bit_depth: int = WHOLE_DEPTH,
     ) -> None:
         self.samples = list(samples)
         self.classes = classes
         self.augment = augment
         self.seed = seed
-        self.packed = packed
+        self.packed, self.bit_depth = packed, bit_depth
         self.board = Board([sample.image for sample in self.samples])
 
     def __len__(self) -> int:
         return len(self.samples)
 
     def __getitem__(self, draw: Draw | int) -> Frame:
-        epoch, index = draw if isinstance(draw, tuple) else (0, draw)
+        epoch, index, before = draw if isinstance(draw, tuple) else Draw(0, draw)
         self.board.write(index)
         image, label = self.read(index)
         if self.augment is not None:
-            parts = self.augment(image, label, (self.seed, epoch, index))
+            parts = self.augment(image, label, (self.seed, epoch, index, *([before] if before else [])))
         else:
             height, width = label.shape
             if min(height, width) < SMALLEST_INFERENCE:
@@ -76,7 +81,9 @@ class SegmentationDataset(Dataset[Frame]):
 
     def read(self, index: int) -> tuple[Source, Source]:
         """Image and label of a sample, whole, or what its windows can be cut from."""
-        return self.packed.read(index) if self.packed is not None else read_pair(*self.samples[index], self.classes)
+        if self.packed is not None:
+            return self.packed.read(index)
+        return read_pair(*self.samples[index], self.classes, bit_depth=self.bit_depth)
 
 
 class Place(NamedTuple):
@@ -94,6 +101,7 @@ class TrainSampler(Sampler[Draw]):
 
     start: where a resumed run goes on, with the same number of processes or another one. Every sample of its epoch is seen
         once, before or after: but those that are left out at its end, fewer than a global batch.
+    weights: how often each sample comes, in proportion; None: each once. An epoch is as long either way.
     """
 
     def __init__(
@@ -104,7 +112,9 @@ class TrainSampler(Sampler[Draw]):
         rank: int = 0,
         world_size: int = 1,
         start: Place = Place(0, 0),  # noqa: B008  immutable
+        weights: npt.NDArray[np.float64] | None = None,
     ) -> None:
+        self.weights = weights
         self.length, self.batch_size, self.seed = length, batch_size, seed
         self.rank, self.world_size = rank, world_size
         self.batch_of_all = batch_size * world_size
@@ -125,6 +135,11 @@ class TrainSampler(Sampler[Draw]):
         """Batches that count as done in the epoch of `start`: with those that are left they make `steps`."""
         return self.steps - (self.length - self.start.samples) // self.batch_of_all
 
+    @property
+    def batches(self) -> range:
+        """The numbers of those that are left of this epoch."""
+        return range(self.begun if self.epoch == self.start.epoch else 0, self.steps)
+
     def samples_after(self, epoch: int, batches: int) -> int:
         """How many samples of an epoch all processes together have seen when so many batches of it count as done."""
         if epoch != self.start.epoch:
@@ -139,11 +154,30 @@ class TrainSampler(Sampler[Draw]):
         return self.steps * self.batch_size
 
     def __iter__(self) -> Iterator[Draw]:
-        order = np.random.default_rng([self.seed, self.epoch]).permutation(self.length)
-        for batch in range(self.begun if self.epoch == self.start.epoch else 0, self.steps):
+        rng = np.random.default_rng([self.seed, self.epoch])
+        order = rng.permutation(self.length if self.weights is None else draw_weighted(self.weights, rng))
+        before = _count_before(order)
+        for batch in self.batches:
             first = self.samples_after(self.epoch, batch) + self.rank * self.batch_size
-            for index in order[first : first + self.batch_size]:
-                yield Draw(self.epoch, int(index))
+            for place in range(first, first + self.batch_size):
+                yield Draw(self.epoch, int(order[place]), before[place])
+
+
+def draw_weighted(weights: npt.NDArray[np.float64], rng: np.random.Generator) -> npt.NDArray[np.int64]:
+    """As many samples as there are weights, in order; each as often as its weight says, rounded down or up."""
+    ends = np.cumsum(weights) * (len(weights) / weights.sum())
+    places = np.arange(len(weights)) + rng.random()
+    return np.minimum(np.searchsorted(ends, places, side="right"), len(weights) - 1)
+
+
+def _count_before(order: npt.NDArray[np.int64]) -> list[int]:
+    """For each place how often its sample came before."""
+    seen = Counter[int]()
+    before = []
+    for sample in order.tolist():
+        before.append(seen[sample])
+        seen[sample] += 1
+    return before
 
 
 class EvalSampler(Sampler[int]):

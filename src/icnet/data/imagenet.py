@@ -55,7 +55,7 @@ class ImageFolder(Dataset[Picture]):
         return len(self.pictures)
 
     def __getitem__(self, draw: Draw | int) -> Picture:
-        epoch, index = draw if isinstance(draw, tuple) else (0, draw)
+        epoch, index, *_ = draw if isinstance(draw, tuple) else (0, draw)
         self.board.write(index)
         path, target = self.pictures[index]
         image = read_image(path)

@@ -4,58 +4,63 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
-from icnet.data.labels import ClassTable
+from icnet.data.labels import LARGEST, ClassTable
 from icnet.errors import DataError
 from icnet.files import writing
+from icnet.model.preprocess import WHOLE_DEPTH
 
 Pixels = npt.NDArray[np.uint8]
+Values = npt.NDArray[np.uint8 | np.uint16]
+_PNG = b"\x89PNG"
 _PNG_BIT_DEPTH = 24
 _PNG_COLOR_TYPE = 25  # offset of this byte in a PNG file; 3 says that the pixels are places in a palette
-_ENDS = {"PNG": b"IEND", "JPEG": b"\xff\xd9"}  # what stands at the end of a whole file, within
-_TAIL = 1024  # bytes
+ENDS = {"PNG": b"IEND", "JPEG": b"\xff\xd9"}  # what stands at the end of a whole file, within
+TAIL = 1024  # bytes
 _EXIF_ORIENTATION = 0x0112
-_FIRST_ON_ITS_SIDE = 5  # orientations 5 to 8 stand for a quarter turn, which OpenCV makes
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm")
+_QUARTERS = {5: (1, 1), 6: (1, -1), 7: (-1, -1), 8: (-1, 1)}  # orientations on a side: steps through the transpose
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".gif")
+FOREIGN = dict.fromkeys((".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".orf", ".rw2"), "a camera's raw file") | {
+    ".heic": "a HEIC photograph", ".heif": "a HEIF photograph", ".avif": "an AVIF image", ".jp2": "a JPEG 2000 image",
+    ".exr": "an OpenEXR image", ".psd": "a Photoshop file", ".svg": "a drawing of vectors", ".pdf": "a PDF file",
+}  # fmt: skip
 
 
-def read_image(path: Path) -> Pixels:
-    """(H, W, 3) uint8, red first."""
-    return _decode(path, _bytes(path), cv2.IMREAD_COLOR_RGB)
+def read_image(path: Path, bit_depth: int = WHOLE_DEPTH) -> Pixels:
+    """(H, W, 3) uint8, red first, upright, without alpha; of several pages the first.
+
+    bit_depth: how many bits of a 16-bit value are used; the highest eight of these are taken.
+    """
+    data = _bytes(path)
+    if _has_8_bits(data):
+        return _decode(path, data, cv2.IMREAD_COLOR_RGB)
+    pixels = _decode_any(path, data)
+    if pixels.dtype == np.uint16:
+        pixels = np.minimum(pixels >> (bit_depth - 8), 255).astype(np.uint8)
+    return cv2.cvtColor(pixels, cv2.COLOR_GRAY2RGB if pixels.ndim == 2 else cv2.COLOR_BGR2RGB)  # type: ignore[return-value]
 
 
-def read_size(path: Path) -> tuple[int, int]:
-    """(height, width) as `read_image` returns it, from the header alone; DataError where the file's end is not there."""
-    try:
-        with path.open("rb") as file, Image.open(file) as image:
-            width, height = image.size
-            decodes = image.format == "PNG" and "exif" not in image.info  # to look for it behind the pixels
-            orientation = 1 if decodes else image.getexif().get(_EXIF_ORIENTATION, 1)
-            turned = orientation >= _FIRST_ON_ITS_SIDE and image.format != "TIFF"  # whose size Pillow turns itself
-            file.seek(max(path.stat().st_size - _TAIL, 0))
-            end = _ENDS.get(image.format or "", b"")
-            if end not in file.read():
-                image.load()  # data may follow the end of a JPEG: only reading it tells
-    except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
-        raise _unreadable(path, error) from error
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise _broken(path) from error
-    return (width, height) if turned else (height, width)
+def read_largest(path: Path) -> int:
+    """The largest value of an image of 16 bits; 0 for one of 8."""
+    data = _bytes(path)
+    if _has_8_bits(data):
+        return 0
+    pixels = _decode_any(path, data)
+    return int(pixels.max()) if pixels.dtype == np.uint16 else 0
 
 
 def read_label(path: Path, classes: ClassTable, train_ids: bool | None = None) -> Pixels:
     """(H, W) uint8 train ids; 255 where a pixel is ignored.
 
-    Grey and palette files hold ids, colour files the colours of `classes`.
-    train_ids: whether those ids are train ids; None: where the name ends in labelTrainIds.
+    train_ids: whether ids in it are train ids; None: where the name ends in labelTrainIds.
     """
-    pixels = read_raw_label(path)
+    pixels = read_raw_label(path, classes.form)
     if pixels.ndim == 3:
         return classes.from_colors(pixels, path)
     return classes.to_train_ids(
@@ -63,15 +68,36 @@ def read_label(path: Path, classes: ClassTable, train_ids: bool | None = None) -
     )
 
 
-def read_pair(image: Path, label: Path, classes: ClassTable) -> tuple[Pixels, Pixels]:
-    """An image and its label map, of equal size."""
-    pixels, train_ids = read_image(image), read_label(label, classes)
-    if pixels.shape[:2] != train_ids.shape:
+def read_pair(
+    image: Path, label: Path, classes: ClassTable, train_ids: bool | None = None, bit_depth: int = WHOLE_DEPTH
+) -> tuple[Pixels, Pixels]:
+    """An image and its label map, of equal size. train_ids: as `read_label`."""
+    pixels = read_image(image, bit_depth)
+    ids = turn_like(read_label(label, classes, train_ids), image, pixels.shape[:2])
+    if pixels.shape[:2] != ids.shape:
         raise DataError(
-            f"{image} is {_size(pixels)} but its label {label} is {_size(train_ids)}: "
+            f"{image} is {_size(pixels)} but its label {label} is {_size(ids)}: "
             "a label map has the size of its image; resize it with nearest neighbour or export it again"
         )
-    return pixels, train_ids
+    return pixels, ids
+
+
+def turn_like(label: Pixels, image: Path, size: tuple[int, ...]) -> Pixels:
+    """The label map of a photograph, turned as its EXIF tag says where only that makes it as large: (height, width)."""
+    if label.shape == size or label.shape != size[::-1]:
+        return label
+    with Image.open(image) as header:
+        orientation = orientation_of(header)
+    if orientation not in _QUARTERS:
+        return label
+    rows, columns = _QUARTERS[orientation]
+    return np.ascontiguousarray(label.T[::rows, ::columns])
+
+
+def orientation_of(image: Image.Image) -> int:
+    """The EXIF tag of an open file; 1: upright."""
+    decodes = image.format == "PNG" and "exif" not in image.info  # to look for it behind the pixels
+    return 1 if decodes else int(image.getexif().get(_EXIF_ORIENTATION, 1))
 
 
 def write_image(path: Path, pixels: npt.NDArray[np.integer[Any]]) -> None:
@@ -86,21 +112,69 @@ def write_image(path: Path, pixels: npt.NDArray[np.integer[Any]]) -> None:
         part.write_bytes(data.tobytes())
 
 
-def read_raw_label(path: Path) -> Pixels:
-    """What a label file holds: (H, W) ids, or (H, W, 3) colours, red first."""
+class RawLabel(NamedTuple):
+    """What a label file holds.
+
+    pixels: (H, W) ids, or (H, W, 3) colours, red first. palette: (n, 3), the colours of these ids. alpha: (H, W). None where
+    a file has none.
+    """
+
+    path: Path
+    pixels: Values
+    palette: Pixels | None = None
+    alpha: Values | None = None
+
+    def read_as(self, form: str | None) -> Values:
+        """(H, W) ids or (H, W, 3) colours. form: as `ClassTable` says; DataError where the file has another."""
+        pixels = self.pixels
+        if form == "alpha":
+            if self.alpha is None:
+                raise DataError(f"{self.path} has no alpha channel, where data.classes.form=alpha: leave it out")
+            return self.alpha
+        if form == "colors" and pixels.ndim == 2:
+            grey = np.arange(256, dtype=np.uint8)[:, None].repeat(3, axis=1)
+            return (grey if self.palette is None else self.palette)[pixels]
+        if form == "ids" and pixels.ndim == 3:
+            if (pixels[..., :1] != pixels).any():
+                raise DataError(
+                    f"{self.path} holds colours, where data.classes.form=ids: write it with one value a pixel"
+                )
+            return np.ascontiguousarray(pixels[..., 0])
+        return pixels
+
+
+def read_raw_label(path: Path, form: str | None = None) -> Values:
+    """What a label file holds, untranslated: see `RawLabel.read_as`."""
+    return decode_label(path).read_as(form)
+
+
+def decode_label(path: Path) -> RawLabel:
+    """All that a label file holds; ids above 255 as uint16."""
     data = _bytes(path)
-    if data[:4] == b"\x89PNG" and len(data) > _PNG_COLOR_TYPE and data[_PNG_COLOR_TYPE] == 3:
-        return _palette_ids(path, data)
+    if data[:4] == _PNG and len(data) > _PNG_COLOR_TYPE and data[_PNG_COLOR_TYPE] == 3:
+        return _decode_palette(path, data)
     pixels = _decode(path, data, cv2.IMREAD_UNCHANGED)
-    if data[:4] == b"\x89PNG" and data[_PNG_BIT_DEPTH] < 8:
+    if data[:4] == _PNG and data[_PNG_BIT_DEPTH] < 8:
         pixels = pixels // (255 // (2 ** data[_PNG_BIT_DEPTH] - 1))  # OpenCV stretched 0..1, 0..3 or 0..15 to 0..255
-    if pixels.dtype != np.uint8:
-        if pixels.max() > 255:
-            raise DataError(
-                f"{path} holds {pixels.dtype} values up to {pixels.max()}: label maps hold class ids of 0..255"
-            )
-        pixels = pixels.astype(np.uint8)
-    return pixels if pixels.ndim == 2 else np.ascontiguousarray(pixels[:, :, 2::-1])
+    values = _narrow(path, pixels)
+    if values.ndim == 2:
+        return RawLabel(path, values)
+    alpha = np.ascontiguousarray(values[:, :, 3]) if values.shape[2] == 4 else None
+    return RawLabel(path, np.ascontiguousarray(values[:, :, 2::-1]), alpha=alpha)
+
+
+def _narrow(path: Path, pixels: npt.NDArray[Any]) -> Values:
+    """The same values in as few bits as hold them; of colours the higher byte."""
+    if pixels.dtype == np.uint8:
+        return pixels
+    if not np.issubdtype(pixels.dtype, np.integer) or pixels.min() < 0 or pixels.max() > LARGEST:
+        raise DataError(
+            f"{path} holds {pixels.dtype} values of {pixels.min():g} to {pixels.max():g}: label maps hold class ids, whole "
+            f"numbers of 0..{LARGEST}; write it as PNG"
+        )
+    if pixels.max() <= 255:
+        return pixels.astype(np.uint8)
+    return pixels.astype(np.uint16) if pixels.ndim == 2 else (pixels >> 8).astype(np.uint8)
 
 
 def read_instance_ids(path: Path) -> npt.NDArray[np.int32]:
@@ -111,38 +185,54 @@ def read_instance_ids(path: Path) -> npt.NDArray[np.int32]:
     return pixels.astype(np.int32)
 
 
-def _palette_ids(path: Path, data: bytes) -> Pixels:
+def _decode_palette(path: Path, data: bytes) -> RawLabel:
     """OpenCV would turn the places of a palette into colours."""
     try:
-        return np.asarray(Image.open(io.BytesIO(data)))
+        with Image.open(io.BytesIO(data)) as image:
+            ids = np.asarray(image)
+            colors = np.array(image.getpalette("RGB"), np.uint8).reshape(-1, 3)
     except (OSError, UnidentifiedImageError, SyntaxError) as error:
-        raise _broken(path) from error
+        raise broken(path) from error
+    return RawLabel(path, ids, np.concatenate([colors, np.zeros((256 - len(colors), 3), np.uint8)]))
 
 
 def _bytes(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise _unreadable(path, error) from error
+        raise unreadable(path, error) from error
 
 
-def _decode(path: Path, data: bytes, flags: int) -> Pixels:
-    if data.startswith(b"\x89PNG") and _ENDS["PNG"] not in data[-_TAIL:]:
-        raise _broken(path)  # cut off: OpenCV would notice, too, but print a line of its own
+def _has_8_bits(data: bytes) -> bool:
+    """Whether the file is one of the usual ones, which OpenCV turns into colours of 8 bits itself."""
+    return data.startswith(b"\xff\xd8") or (data.startswith(_PNG) and data[_PNG_BIT_DEPTH:_PNG_COLOR_TYPE] != b"\x10")
+
+
+def _decode_any(path: Path, data: bytes) -> npt.NDArray[Any]:
+    """(H, W) or (H, W, 3), blue first, of 8 or 16 bits."""
+    pixels = _decode(path, data, cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH)
+    if pixels.dtype not in (np.uint8, np.uint16):
+        raise DataError(f"{path} holds {pixels.dtype} values: frames have 8 or 16 bits a channel; write it as PNG")
+    return pixels
+
+
+def _decode(path: Path, data: bytes, flags: int) -> npt.NDArray[Any]:
+    if data.startswith(_PNG) and ENDS["PNG"] not in data[-TAIL:]:
+        raise broken(path)  # cut off: OpenCV would notice, too, but print a line of its own
     try:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
     except cv2.error:
         pixels = None
     if pixels is None:
-        raise _broken(path)
-    return pixels  # type: ignore[return-value]
+        raise broken(path)
+    return pixels
 
 
-def _unreadable(path: Path, error: OSError) -> DataError:
+def unreadable(path: Path, error: OSError) -> DataError:
     return DataError(f"{path} cannot be read ({error.strerror}): check the path and its permissions")
 
 
-def _broken(path: Path) -> DataError:
+def broken(path: Path) -> DataError:
     what = "is not a readable image (broken or cut off)" if path.stat().st_size else "is empty (0 bytes)"
     return DataError(f"{path} {what}: copy or download it again")
 

@@ -15,10 +15,11 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from icnet.data.dataset import SegmentationDataset
-from icnet.data.images import Pixels, read_instance_ids, read_label
+from icnet.data.images import Pixels, read_instance_ids, read_label, turn_like
 from icnet.data.labels import IGNORE, ClassTable
 from icnet.data.layouts import Sample
 from icnet.errors import DataError
+from icnet.model.preprocess import WHOLE_DEPTH
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +44,7 @@ class JudgedDataset(Dataset[JudgedFrame]):
 
     predictions: a label map for each sample, read in place of its image.
     train_ids: whether those hold train ids; None: those named *_labels.png do, others hold what label files hold.
+    bit_depth: as `read_image` says.
     """
 
     def __init__(
@@ -51,8 +53,9 @@ class JudgedDataset(Dataset[JudgedFrame]):
         classes: ClassTable,
         predictions: Sequence[Path] | None = None,
         train_ids: bool | None = None,
+        bit_depth: int = WHOLE_DEPTH,
     ) -> None:
-        self.frames = SegmentationDataset(samples, classes)
+        self.frames = SegmentationDataset(samples, classes, bit_depth=bit_depth)
         self.predictions, self.train_ids = predictions, train_ids
 
     def __len__(self) -> int:
@@ -65,8 +68,7 @@ class JudgedDataset(Dataset[JudgedFrame]):
         if self.predictions is None:
             image, label = self.frames[index]
         else:
-            label = torch.from_numpy(read_label(sample.label, self.frames.classes))
-            image = torch.from_numpy(self._read_prediction(self.predictions[index], label.numpy()))
+            image, label = map(torch.from_numpy, self._read_prediction(self.predictions[index], sample))
         if instances.size and instances.shape != label.shape:
             raise DataError(
                 f"{_instances_beside(sample.label)} and {sample.label} differ in size: export one of them again"
@@ -80,9 +82,11 @@ class JudgedDataset(Dataset[JudgedFrame]):
             log.info("%d of %d frames have no *_instanceIds.png: no iIoU", found.count(False), len(found))
         return all(found)
 
-    def _read_prediction(self, path: Path, label: Pixels) -> Pixels:
-        train_ids = path.stem.endswith(_OWN) if self.train_ids is None else self.train_ids
+    def _read_prediction(self, path: Path, sample: Sample) -> tuple[Pixels, Pixels]:
+        """A label map that is judged, and the label."""
+        train_ids = is_predicted(path) if self.train_ids is None else self.train_ids
         predicted = read_label(path, self.frames.classes, train_ids)
+        label = turn_like(read_label(sample.label, self.frames.classes), sample.image, predicted.shape)
         if predicted.shape != label.shape:
             raise DataError(
                 f"{path} is {predicted.shape[0]}x{predicted.shape[1]}, its label {label.shape[0]}x{label.shape[1]}: "
@@ -90,7 +94,7 @@ class JudgedDataset(Dataset[JudgedFrame]):
             )
         if missing := np.count_nonzero((predicted == IGNORE) & (label != IGNORE)):
             raise DataError(f"{path} gives {missing} labelled pixels no class: every pixel needs a prediction")
-        return predicted
+        return predicted, label
 
 
 def read_instances(label: Path) -> npt.NDArray[np.int32]:
@@ -106,8 +110,13 @@ def _instances_beside(label: Path) -> Path | None:
     return next((place for place in places if place != label and place.is_file()), None)
 
 
-def match_predictions(samples: Sequence[Sample], folder: Path) -> list[Path]:
-    """The label map in `folder`, at any depth, that belongs to each sample.
+def is_predicted(path: Path) -> bool:
+    """Whether a label map is named as those that predict writes, which hold train ids."""
+    return path.stem.endswith(_OWN)
+
+
+def match_predictions(images: Sequence[Path], folder: Path) -> list[Path]:
+    """The label map in `folder`, at any depth, that belongs to each image.
 
     By its name: NAME_labels.png, NAME.png, or for Cityscapes CITY_SEQUENCE_FRAME*.png. Where several folders have the name,
     the one that is called like the image's own folder, and those above it like those above that. DataError names what is
@@ -118,12 +127,12 @@ def match_predictions(samples: Sequence[Sample], folder: Path) -> list[Path]:
     there: dict[str, list[Path]] = {}
     for path in sorted(folder.rglob("*.png")):
         there.setdefault(path.stem, []).append(path)
-    found = [_match(sample.image, there) for sample in samples]
-    missing = [sample.image.name for sample, path in zip(samples, found, strict=True) if path is None]
+    found = [_match(image, there) for image in images]
+    missing = [image.name for image, path in zip(images, found, strict=True) if path is None]
     if missing:
         raise DataError(
-            f"{folder} has no prediction for {len(missing)} of {len(samples)} images, e.g. {missing[0]}: expected "
-            f"{Path(missing[0]).stem}{_OWN}.png or {Path(missing[0]).stem}.png; score fewer with data.split or complete it"
+            f"{folder} has no prediction for {len(missing)} of {len(images)} images, e.g. {missing[0]}: expected "
+            f"{Path(missing[0]).stem}{_OWN}.png or {Path(missing[0]).stem}.png; complete it, or leave those images out"
         )
     return [path for path in found if path is not None]
 

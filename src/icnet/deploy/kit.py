@@ -52,7 +52,7 @@ Classes: {names}; palette and more in `model.json`.
     pip install {_INSTALL[facts.format]}
     python verify.py        # runs the frames of golden.npz: agreement and milliseconds here
 {_OPEN if facts.format == "web" else ""}
-{_say_certificate(facts.certificate)}{_say_floats(facts.quantised)}
+{_say_depth(facts.normalisation)}{_say_certificate(facts.certificate)}{_say_floats(facts.quantised)}
 """
 
 
@@ -60,6 +60,13 @@ def _say_output(facts: Facts) -> str:
     if facts.output == "logits":
         return "`scores`, float32 (N, classes, H, W), whose largest is the class"
     return "`label_map`, uint8 (N, H, W), the number of the class of each pixel"
+
+
+def _say_depth(normalisation: Mapping[str, Any]) -> str:
+    depth = normalisation.get("bit_depth")
+    if depth is None:
+        return ""
+    return f"It learnt from 16-bit images that use {depth} bits: a frame is `(image >> {depth - 8}).clip(0, 255)`.\n"
 
 
 def _say_certificate(certificate: Mapping[str, Any] | str) -> str:

@@ -25,6 +25,7 @@ from icnet.data.subset import spread
 from icnet.engines.exported import ExportedEngine, Opened, resize_frames
 from icnet.errors import ConfigError, DataError
 from icnet.metrics.confusion import count_pairs, mean_iou
+from icnet.model.preprocess import WHOLE_DEPTH
 
 log = logging.getLogger(__name__)
 
@@ -61,11 +62,17 @@ def name_layer(weight: str) -> str:
 
 
 def choose_material(
-    samples: Sequence[Sample], judged: Sequence[Sample], classes: ClassTable, calibration: int, search: bool
+    samples: Sequence[Sample],
+    judged: Sequence[Sample],
+    classes: ClassTable,
+    calibration: int,
+    search: bool,
+    bit_depth: int = WHOLE_DEPTH,
 ) -> Material:
     """Frames of the training split, spread evenly, always the same.
 
     calibration: how many. search: take others beside them, a fifth as many. judged: frames that are left out.
+    bit_depth: as `read_image` says.
     """
     if calibration < 1:
         raise ConfigError(f"task.calibration is {calibration}: int8 needs at least 1 frame")
@@ -81,7 +88,8 @@ def choose_material(
     chosen = spread(len(free), calibration)
     rest = [sample for i, sample in enumerate(free) if i not in set(chosen)]
     searched = [rest[i] for i in spread(len(rest), others)]
-    return Material(SegmentationDataset([free[i] for i in chosen], classes), SegmentationDataset(searched, classes))
+    parts = ([free[i] for i in chosen], searched)
+    return Material(*(SegmentationDataset(part, classes, bit_depth=bit_depth) for part in parts))
 
 
 def quantise(

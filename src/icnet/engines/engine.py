@@ -11,6 +11,7 @@ from torch import Tensor
 from icnet.data.labels import ClassTable
 from icnet.errors import DataError
 from icnet.model.icnet import SMALLEST_INFERENCE
+from icnet.model.preprocess import WHOLE_DEPTH
 
 
 @dataclass(frozen=True)
@@ -19,8 +20,9 @@ class Card:
 
     kind: what runs it, in words. exit: the stage of the cascade at which it ends.
     precision: what its convolutions compute in.
-    size: (height, width) of the only frames that it takes; None: any of at least 32x32.
+    size: (height, width) of the only frames that it takes; None: any of at least 32x32. has_scores: else label maps alone.
     align_corners: geometry in which it resizes. parameters: its trainable numbers, of what the exit needs.
+    bit_depth: how many bits of 16-bit images it takes for used: see `read_image`.
     """
 
     kind: str
@@ -30,6 +32,8 @@ class Card:
     align_corners: bool
     parameters: int
     size: tuple[int, int] | None = None
+    has_scores: bool = True
+    bit_depth: int = WHOLE_DEPTH
 
 
 class Engine(Protocol):

@@ -18,6 +18,7 @@ from icnet.engines.facts import Facts
 from icnet.errors import ConfigError, DataError, WeightsError
 from icnet.model.icnet import ICNet
 from icnet.model.layers import Resize
+from icnet.model.preprocess import WHOLE_DEPTH
 from icnet.model.work import count_macs
 
 # The file of each format in this folder, which has `open_file(path, autocast) -> Opened`; and the package it needs
@@ -80,6 +81,8 @@ class ExportedEngine:
             bool(facts.architecture["align_corners"]),
             facts.parameters,
             None if size is None else (size[0], size[1]),
+            facts.output == "logits",
+            facts.normalisation.get("bit_depth", WHOLE_DEPTH),
         )
 
     def to(self, device: torch.device) -> ExportedEngine:

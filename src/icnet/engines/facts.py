@@ -21,7 +21,8 @@ class Facts:
 
     format: onnx, openvino, torch or web (an ONNX file with a page). precision: fp32, fp16 or int8. output: labels or logits.
     size: [height, width] of the only frames that it takes; None: any of at least `smallest` rows and columns.
-    classes: as `ClassTable.to_dict`, with the ignored id. normalisation: mean and std that are inside, on the scale 0..1.
+    classes: as `ClassTable.to_dict`, with the ignored id. normalisation: mean and std that are inside, on the scale 0..1;
+    bit_depth where frames are the highest 8 of so many bits of 16-bit images.
     architecture: of the whole network, as a checkpoint has it. exit: where it ends. parameters: trained, up to it.
     checkpoint: file name and sha256. least_agreement: share of pixels at which every machine must give the same.
     quantised: of int8, on how many frames it calibrated and searched, and the layers that stayed in float.

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 # ImageNet's statistics on the scale 0..1, red first: what torchvision's weights were trained with
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+WHOLE_DEPTH = 16  # bits of an image of more than 8
 
 
 class Normalize(nn.Module):
@@ -18,6 +19,7 @@ class Normalize(nn.Module):
 
     mean, std: of the channels red, green, blue, on the scale 0..1. ValueError or TypeError where they are not three numbers.
     channels_last: memory layout of the result; the frames come that way, so True costs nothing.
+    bit_depth: how many bits the 16-bit images used that the frames come from; of these a frame has the highest 8.
     """
 
     mean: Tensor
@@ -28,10 +30,11 @@ class Normalize(nn.Module):
         mean: Sequence[float] = IMAGENET_MEAN,
         std: Sequence[float] = IMAGENET_STD,
         channels_last: bool = True,
+        bit_depth: int = WHOLE_DEPTH,
     ) -> None:
         super().__init__()
-        self.channels_last = channels_last
-        self._given = {"mean": list(mean), "std": list(std)}
+        self.channels_last, self.bit_depth = channels_last, bit_depth
+        self._given: dict[str, Any] = {"mean": list(mean), "std": list(std)}
         for name, values in self._given.items():
             statistics = torch.tensor(values, dtype=torch.float32)
             if (
@@ -48,4 +51,4 @@ class Normalize(nn.Module):
 
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers, as they were given, so that what a checkpoint stores makes the same again."""
-        return dict(self._given)
+        return self._given | ({} if self.bit_depth == WHOLE_DEPTH else {"bit_depth": self.bit_depth})

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from icnet.data.check.check import SAMPLE, SplitFacts
+from icnet.data.check.facts import SplitFacts
 from icnet.data.check.summary import Summary
+from icnet.report.pictures import Picture
 from icnet.report.render import render, write_html
 
 
-def write_check(folder: Path, summary: Summary, proposal: Mapping[str, str]) -> Path:
-    """Write folder/report.html. proposal: file names and contents of the proposed configuration."""
+def write_check(folder: Path, summary: Summary, proposal: Mapping[str, str], pictures: Sequence[Picture] = ()) -> Path:
+    """Write folder/report.html.
+
+    proposal: file names and contents of the proposed configuration. pictures: of frames with their labels over them.
+    """
     page = render(
         "check.html",
         summary=summary,
         splits=summary.facts.splits,
         notes={kind: texts for kind, texts in summary.found.items() if not kind.grave},
         proposal=proposal,
+        pictures=pictures,
         shares=[f"{split.name}, %" for split in summary.facts.splits],
+        frames=[f"in frames of {split.name}, %" for split in summary.facts.splits],
         top=max((share for row in summary.class_rows for share in row.shares.values()), default=0.0) or 1.0,
         say_sizes=say_sizes,
         reading=say_reading(summary),
@@ -31,10 +37,8 @@ def say_reading(summary: Summary) -> str:
     if summary.facts.deep:
         return "every image and label was decoded"
     read, pairs = (sum(getattr(split, key) for split in summary.facts.splits) for key in ("labels_read", "pairs"))
-    labels = (
-        "every label was decoded" if read == pairs else f"{read:,} of {pairs:,} labels were decoded, {SAMPLE} a split"
-    )
-    return f"images by header and end; {labels}; task.deep=true decodes everything"
+    labels = "every label was" if read == pairs else f"{read:,} of {pairs:,} labels were"
+    return f"{labels} decoded, and an even choice of the images; task=prepare task.deep=true decodes everything"
 
 
 def say_sizes(split: SplitFacts) -> str:

@@ -55,6 +55,9 @@ class Network {
   // By the numbers in label maps.
   const std::vector<Class>& classes() const;
 
+  // How many bits the 16-bit images used that it learnt from: a frame has the highest 8 of these. 16: all, or none were.
+  unsigned bit_depth() const;
+
  private:
   struct Parts;
   std::unique_ptr<Parts> parts_;

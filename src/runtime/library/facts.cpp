@@ -41,6 +41,11 @@ std::optional<Size> read_size(const Values& values) {
   return Size{read_number<std::size_t>(values, "size.0"), read_number<std::size_t>(values, "size.1")};
 }
 
+unsigned read_bit_depth(const Values& values) {
+  const std::string place = "normalisation.bit_depth";
+  return values.count(place) > 0 ? read_number<unsigned>(values, place) : 16;
+}
+
 }  // namespace
 
 Facts read_facts(const std::string& text, const std::filesystem::path& file) {
@@ -53,7 +58,8 @@ Facts read_facts(const std::string& text, const std::filesystem::path& file) {
     if (find(values, "output") != "labels") {
       throw Error(file.string() + " gives scores and no label maps: export it with task.output=labels");
     }
-    return {read_classes(values), read_size(values), read_number<std::size_t>(values, "smallest")};
+    return {read_classes(values), read_size(values), read_number<std::size_t>(values, "smallest"),
+            read_bit_depth(values)};
   } catch (const std::invalid_argument& error) {
     throw Error(file.string() + " says too little of itself (" + error.what() + "): export the checkpoint again");
   }

@@ -14,10 +14,12 @@ struct Size {
 };
 
 // The part that running the file needs. size: of the only frames that it takes; without: any of at least `smallest`.
+// bit_depth: how many bits of 16-bit images it takes for used.
 struct Facts {
   std::vector<Class> classes;
   std::optional<Size> size;
   std::size_t smallest;
+  unsigned bit_depth;
 };
 
 // Error where the text is none of icnet's, of another version, or of a file that gives no label maps. file: it stood

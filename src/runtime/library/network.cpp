@@ -73,6 +73,8 @@ Network& Network::operator=(Network&&) noexcept = default;
 
 const std::vector<Class>& Network::classes() const { return parts_->facts.classes; }
 
+unsigned Network::bit_depth() const { return parts_->facts.bit_depth; }
+
 LabelMap Network::operator()(const Frame& frame) {
   if (frame.pixels.size() != frame.height * frame.width * 3) {
     throw std::invalid_argument("a frame has 3 bytes for each of its pixels");

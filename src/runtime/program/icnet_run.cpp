@@ -96,7 +96,7 @@ Outcome label_folder(icnet::Network& network, const std::vector<Source>& sources
   auto next = sources.begin();
   for (const Source& source : sources) {
     for (; next != sources.end() && !decoding.is_full(); ++next) {
-      decoding.begin([file = next->file] { return read_frame(file); });
+      decoding.begin([file = next->file, depth = network.bit_depth()] { return read_frame(file, depth); });
     }
     icnet::LabelMap label_map;
     try {

@@ -1,5 +1,6 @@
 #include "images.hpp"
 
+#include <algorithm>
 #include <csetjmp>
 #include <cstdio>
 #include <cstring>
@@ -88,6 +89,17 @@ Frame turn(Frame frame, unsigned orientation) {
   return made;
 }
 
+// Values of 16 bits, the higher byte first, to the highest 8 of the bits that are used. They stand as a frame of twice the
+// width.
+void narrow(Frame& frame, unsigned bit_depth) {
+  frame.width /= 2;
+  for (std::size_t i = 0; i < frame.pixels.size() / 2; ++i) {
+    const unsigned value = frame.pixels[2 * i] << 8 | frame.pixels[2 * i + 1];
+    frame.pixels[i] = static_cast<std::uint8_t>(std::min(value >> (bit_depth - 8), 255u));
+  }
+  frame.pixels.resize(frame.pixels.size() / 2);
+}
+
 class PngReader {
  public:
   explicit PngReader(const Bytes& data) : next_(data.data()), end_(next_ + data.size()) {
@@ -102,22 +114,25 @@ class PngReader {
   PngReader(const PngReader&) = delete;
   PngReader& operator=(const PngReader&) = delete;
 
-  Frame read() {
+  Frame read(unsigned bit_depth) {
     Frame frame;
     std::vector<std::uint8_t*> rows;
+    bool wide = false;  // a pixel is 6 bytes until it is narrowed
     const bool whole = rescue_.run([&] {
       png_read_info(png_, info_);
+      wide = bit_depth < 16 && png_get_bit_depth(png_, info_) == 16;
       png_set_expand(png_);
-      png_set_strip_16(png_);
+      if (!wide) png_set_strip_16(png_);
       png_set_strip_alpha(png_);
       png_set_gray_to_rgb(png_);
       png_set_interlace_handling(png_);
       png_read_update_info(png_, info_);
-      allocate(frame, png_get_image_height(png_, info_), png_get_image_width(png_, info_), rows);
+      allocate(frame, png_get_image_height(png_, info_), png_get_image_width(png_, info_) * (wide ? 2 : 1), rows);
       png_read_image(png_, rows.data());
       png_read_end(png_, info_);
     });
     if (!whole) throw broken();
+    if (wide) narrow(frame, bit_depth);
     png_uint_32 size = 0;
     png_bytep exif = nullptr;
     png_get_eXIf_1(png_, info_, &size, &exif);
@@ -198,11 +213,11 @@ bool begins(const Bytes& data, std::initializer_list<std::uint8_t> mark) {
 
 }  // namespace
 
-icnet::Frame read_frame(const std::filesystem::path& file) {
+icnet::Frame read_frame(const std::filesystem::path& file, unsigned bit_depth) {
   std::ifstream stream(file, std::ios::binary);
   if (!stream) throw Error("it cannot be read: check its permissions");
   const Bytes data{std::istreambuf_iterator<char>(stream), {}};
-  if (begins(data, {0x89, 'P', 'N', 'G'})) return PngReader(data).read();
+  if (begins(data, {0x89, 'P', 'N', 'G'})) return PngReader(data).read(bit_depth);
   if (begins(data, {0xFF, 0xD8})) return JpegReader(data).read();
   throw broken();
 }

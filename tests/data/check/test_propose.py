@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from icnet.data.check.propose import Names, choose_crop, classes_yaml, data_yaml, propose_classes, read_names
-from icnet.data.check.values import BLENDED, Form
+from icnet.data.check.values import Form
 from icnet.data.labels import ClassTable
 from icnet.errors import DataError
 
@@ -32,8 +32,8 @@ def test_the_palette_is_that_of_pascal_voc() -> None:
     assert [classes.colors[i] for i in (0, 1, 2, 20)] == [(0, 0, 0), (128, 0, 0), (0, 128, 0), (0, 64, 128)]
 
 
-def test_colours_are_classes_the_commonest_first_and_black_is_ignored() -> None:
-    classes = propose_classes({Form.COLOURS: {0: 99, RED: 5, GREEN: 50}}, NO_NAMES)
+def test_colours_are_classes_the_commonest_first_and_a_little_black_is_ignored() -> None:
+    classes = propose_classes({Form.COLOURS: {0: 9, RED: 5, GREEN: 50}}, NO_NAMES)
     assert classes.colors == ((0, 255, 0), (255, 0, 0))
     assert classes.names == ("color_00ff00", "color_ff0000")
 
@@ -58,10 +58,13 @@ def test_black_beside_one_colour_is_the_other_class() -> None:
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        ({Form.IDS: {0: 10, 255: 10}}, r"\[0, 255\] alone.*write masks as 0 and 1"),
-        ({Form.IDS: {0: 10}, Form.COLOURS: {RED: 10}}, "some label files hold ids and others colours"),
+        ({Form.IDS: {7: 10}}, r"\[7\] alone: a network needs two classes"),
+        (
+            {Form.IDS: dict.fromkeys(range(26000, 26300), 1)},
+            "300 values of 26000 to 26299: these look like instance ids",
+        ),
+        ({Form.IDS: dict.fromkeys(range(256, 600), 1)}, "344 values of 256 to 599: take label maps of class ids"),
         ({Form.COLOURS: {RED: 10}}, "one colour alone"),
-        ({Form.COLOURS: dict.fromkeys(range(BLENDED), 1)}, "JPEG or resized with blending"),
         ({}, "no label file could be read"),
     ],
 )
@@ -89,7 +92,8 @@ def test_ids_are_named_by_the_file_beside_the_data(tmp_path: Path) -> None:
 
 
 def test_the_classes_come_back_from_their_yaml() -> None:
-    classes = ClassTable(["no", 'it\'s: a "name"', "straße"], [(0, 0, 0), (1, 2, 3), (4, 5, 6)], [3, 7, 9], [0])
+    colors = [(0, 0, 0), (1, 2, 3), (4, 5, 6)]
+    classes = ClassTable(["no", 'it\'s: a "name"', "straße"], colors, [3, 7, 9], [0], form="alpha")
     content = yaml.safe_load(classes_yaml(classes, "mine"))
     assert content.pop("_target_") == "icnet.data.labels.ClassTable"
     assert ClassTable(**content) == classes
@@ -106,7 +110,12 @@ def test_the_settings_come_back_from_their_yaml() -> None:
     assert content["val_fraction"] is None
 
 
-def test_a_crop_fits_into_every_frame() -> None:
-    assert choose_crop([(360, 480), (400, 470)]) == (352, 448)
-    assert choose_crop([(2160, 3840)]) == (960, 960)
-    assert choose_crop([(20, 500)]) == (32, 480)
+def test_a_crop_fits_into_every_usual_frame() -> None:
+    assert choose_crop({(360, 480): 1, (400, 470): 5}) == (352, 448)
+    assert choose_crop({(2160, 3840): 1}) == (960, 960)
+    assert choose_crop({(20, 500): 1}) == (32, 480)
+
+
+def test_a_crop_is_as_large_as_usual_frames_have_it_and_not_as_an_outlier() -> None:
+    """The median is 480x640; less than half of it is no frame of this camera."""
+    assert choose_crop({(480, 640): 7, (400, 500): 2, (33, 40): 1}) == (384, 480)

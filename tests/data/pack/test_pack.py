@@ -180,7 +180,8 @@ def test_the_originals_stay_as_they_are(root: Path, samples: list[Sample]) -> No
 def test_the_index_names_every_frame_with_its_sources_and_checksum(folder: Path, samples: list[Sample]) -> None:
     pack(samples, CLASSES, folder)
     head, *frames = map(json.loads, (folder / INDEX).read_text().splitlines())
-    assert head == {"format": 1, "compressed": False, "classes": CLASSES.to_dict(), "data": data_file(folder).name}
+    kind = {"format": 1, "compressed": False, "classes": CLASSES.to_dict(), "bit_depth": 16}
+    assert head == kind | {"data": data_file(folder).name}
     assert [(f["height"], f["width"]) for f in frames] == list(SIZES)
     assert [(folder / f["image"]).resolve() for f in frames] == [sample.image for sample in samples]
     assert frames[0]["image_bytes"] == samples[0].image.stat().st_size

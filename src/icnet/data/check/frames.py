@@ -3,95 +3,116 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
+from icnet.data.check.duplicates import draw_outline
 from icnet.data.check.findings import Finding, Kind
-from icnet.data.check.values import BLENDED, Form, Values, count_values, meanings
-from icnet.data.images import Pixels, read_image, read_raw_label, read_size
-from icnet.data.labels import IGNORE, ClassTable
+from icnet.data.check.listen import hear
+from icnet.data.check.values import Values, count_values
+from icnet.data.headers import Header, read_header
+from icnet.data.images import Pixels, decode_label, read_image
 from icnet.data.layouts import Sample
 from icnet.errors import DataError
 from icnet.model.icnet import SMALLEST_INFERENCE
+from icnet.model.preprocess import WHOLE_DEPTH
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How closely a frame is looked at.
+
+    image, label: whether they are decoded. deep: whether what the decoder says of an image is heard, and its pixels are
+    compared.
+    """
+
+    image: bool
+    label: bool
+    deep: bool = False
 
 
 @dataclass(frozen=True)
 class FrameFacts:
     """What was found of one frame.
 
-    size: (height, width) of the image; values: of its label file, where that was decoded; digest: of the image's pixels,
-    where those were.
+    size: (height, width) of the image; values: of its label file, outline: of the image, digest: of its pixels, where they
+    were decoded.
     """
 
     sample: Sample
     findings: tuple[Finding, ...]
     size: tuple[int, int] | None = None
     values: Values | None = None
+    outline: int | None = None
     digest: str | None = None
 
 
-def read_frame(sample: Sample, classes: ClassTable | None, *, decode_image: bool, decode_label: bool) -> FrameFacts:
-    """Read headers, and pixels where asked. classes: what labels mean; None: not known yet, every value is fine."""
-    findings: list[Finding] = []
-    size = digest = values = None
-    try:
-        size = read_size(sample.image)
-        if decode_image:
-            digest = hashlib.sha256(read_image(sample.image).tobytes()).hexdigest()
-    except DataError as error:
-        findings.append(Finding(Kind.BROKEN, str(error)))
-    try:
-        label_size = read_size(sample.label)
-        if decode_label:
-            pixels = read_raw_label(sample.label)
-            values = count_values(sample.label, pixels)
-            if classes is not None:
-                findings += _check_values(sample.label, pixels, values, classes)
-    except DataError as error:
-        findings.append(Finding(Kind.BROKEN, str(error)))
-    else:
-        findings += _check_sizes(sample, size, label_size)
-    return FrameFacts(sample, tuple(findings), size, values, digest)
+class FrameReader:
+    """Reads frames; called by several threads at once.
+
+    An image is decoded also where none of its kind was: what a header shows must be what can be read.
+
+    form: of the label files, as `ClassTable` says. bit_depth: as `read_image` says.
+    """
+
+    def __init__(self, form: str | None = None, bit_depth: int = WHOLE_DEPTH) -> None:
+        self.form, self.bit_depth = form, bit_depth
+        self.readable = set[Hashable]()
+
+    def read(self, sample: Sample, reading: Reading) -> FrameFacts:
+        findings: list[Finding] = []
+        header = values = outline = digest = None
+        try:
+            header = read_header(sample.image)
+            if reading.image or header.kind not in self.readable:
+                pixels, said = self._decode(sample, header, reading.deep)
+                self.readable.add(header.kind)
+                findings += said
+                outline = draw_outline(pixels)
+                digest = hashlib.sha256(pixels.tobytes()).hexdigest() if reading.deep else None
+        except DataError as error:
+            findings.append(Finding(Kind.BROKEN, str(error)))
+        try:
+            label_size = read_header(sample.label).size
+            if reading.label:
+                values = count_values(decode_label(sample.label), self.form)
+        except DataError as error:
+            findings.append(Finding(Kind.BROKEN, str(error)))
+        else:
+            findings += _check_sizes(sample, header, label_size) if header is not None else ()
+        return FrameFacts(sample, tuple(findings), header and header.size, values, outline, digest)
+
+    def _decode(self, sample: Sample, header: Header, deep: bool) -> tuple[Pixels, list[Finding]]:
+        """libjpeg fills in what a file lost, and tells nobody but stderr."""
+        if not (deep and header.is_jpeg):
+            return read_image(sample.image, self.bit_depth), []
+        pixels, said = hear(lambda: read_image(sample.image, self.bit_depth))
+        lost = f"{sample.image} lost a part of its data ({said}): copy or download it again"
+        return pixels, [Finding(Kind.BROKEN, lost)] if said else []
 
 
-def _check_sizes(sample: Sample, size: tuple[int, int] | None, label_size: tuple[int, int]) -> Iterator[Finding]:
-    if size is None:
-        return
-    if size != label_size:
+def _check_sizes(sample: Sample, header: Header, label_size: tuple[int, int]) -> Iterator[Finding]:
+    image, label, size = sample.image, sample.label.name, header.size
+    turned = header.is_turned and label_size == size[::-1]
+    if size != label_size and not turned:
+        on_its_side = label_size == size[::-1]
+        remedy = "turn the label" if on_its_side else "resize the label with nearest neighbour or export it again"
         yield Finding(
-            Kind.SIZE_MISMATCH,
-            f"{sample.image} is {_show(size)} but its label {sample.label.name} is {_show(label_size)}: "
-            "resize the label with nearest neighbour or export it again",
+            Kind.SIZE_MISMATCH, f"{image} is {_show(size)} but its label {label} is {_show(label_size)}: {remedy}"
+        )
+    elif header.orientation != 1 and size != size[::-1] and header.is_turned:
+        like = f", and its label {label}, which is not, like it" if turned else ""
+        yield Finding(Kind.TURNED, f"{image} is read upright, as its EXIF tag says ({header.orientation}){like}")
+    elif header.orientation != 1:
+        yield Finding(
+            Kind.PERHAPS_TURNED,
+            f"{image} is read as its EXIF tag says ({header.orientation}), and the size of {label} does not tell whether it "
+            "was drawn on the upright photograph: compare the two; if it was not, remove the tag from the photograph",
         )
     if min(size) < SMALLEST_INFERENCE:
-        yield Finding(Kind.TOO_SMALL, f"{sample.image} is {_show(size)}: ICNet needs at least 32x32; leave it out")
-
-
-def _check_values(path: Path, pixels: Pixels, values: Values, classes: ClassTable) -> Iterator[Finding]:
-    known = meanings(classes, values.form)
-    if values.form is Form.COLOURS and values.distinct > BLENDED:
-        yield Finding(
-            Kind.BLENDED,
-            f"{path} has {values.distinct} colours, but there are {len(classes)} classes: it was saved as JPEG or resized "
-            "with blending; export it again as PNG",
-        )
-    elif values.counts.keys() - known.keys():
-        yield Finding(Kind.UNKNOWN_LABEL, _translation_error(path, pixels, values.form, classes))
-    elif all(known[value] == IGNORE for value in values.counts):
-        yield Finding(Kind.NOTHING_LABELLED, f"{path} ignores every pixel")
-
-
-def _translation_error(path: Path, pixels: Pixels, form: Form, classes: ClassTable) -> str:
-    """What training would say of this label."""
-    try:
-        if form is Form.COLOURS:
-            classes.from_colors(pixels, path)
-        else:
-            classes.to_train_ids(pixels, path, train_ids=form is Form.TRAIN_IDS)
-    except DataError as error:
-        return str(error)
-    raise AssertionError(f"{path} has unknown values, but was translated")
+        yield Finding(Kind.TOO_SMALL, f"{image} is {_show(size)}: ICNet needs at least 32x32; leave it out")
+    if header.pages > 1:
+        yield Finding(Kind.PAGES, f"{image} holds {header.pages} images: the first of them is read")
 
 
 def _show(size: tuple[int, int]) -> str:

@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from icnet.data.check.values import BLENDED, Form
-from icnet.data.labels import IGNORE, ClassTable, unpack
+from icnet.data.check.sizes import usual_sizes
+from icnet.data.check.values import Form
+from icnet.data.labels import IGNORE, INSTANCE, LARGEST, ClassTable, unpack
+from icnet.data.named_values import is_void, voc_color
 from icnet.errors import DataError
 
 CROP = 960  # rows and columns of a crop, where the frames have as many
-_BLACK = 0
+_BLACK, _BLACK_COLOUR = 0, (0, 0, 0)
+_MUCH = 0.2  # of the pixels: so much black was drawn; of the label colours of Cityscapes and CamVid a tenth or less is black
 _NAME_FILES = ("label_colors.txt", "labelmap.txt", "classes.txt", "labels.txt", "codes.txt")
-_VOID = ("void", "ignore", "ignored", "unlabeled", "unlabelled")
+_FORMS = {
+    "ids": "their three channels are equal, and hold ids",
+    "colors": "their palettes differ, so that the places in them mean nothing",
+    "alpha": "they have one colour alone, and the mask in the alpha channel",
+}
 _COLOUR_LINE = re.compile(r"(\d+)[\s,]+(\d+)[\s,]+(\d+)\s+(.+)")  # 128 64 128 road
 _LABELMAP_LINE = re.compile(r"([^:#]+):(\d+),(\d+),(\d+)")  # road:128,64,128::  as CVAT writes it
 
@@ -28,21 +36,32 @@ class Names(NamedTuple):
     of_colour: Mapping[int, str]
 
 
-def propose_classes(values: Mapping[Form, Mapping[int, int]], names: Names) -> ClassTable:
-    """A class for every value that occurs, except 255, unnamed black among colours, and what is named as void.
+def propose_classes(values: Mapping[Form, Mapping[int, int]], names: Names, form: str | None = None) -> ClassTable:
+    """A class for every value that occurs, except 255 beside others, a little unnamed black, and what is named as void.
 
+    values: of one form, beside train ids. form: how the label files were read, as `ClassTable` says.
     DataError where that makes no sense.
     """
     if not values:
         raise DataError("no label file could be read")
-    forms = set(values) - {Form.TRAIN_IDS}
-    if len(forms) != 1:
-        raise DataError("some label files hold ids and others colours: write all of them in one form")
-    form = forms.pop()
-    counts = values[form]
-    if form is Form.COLOURS:
-        return _classes_of_colours(counts, names)
-    return _classes_of_ids(counts, names)
+    if Form.COLOURS in values:
+        return replace(_classes_of_colours(values[Form.COLOURS], names), form=form)
+    return replace(_classes_of_ids(values.get(Form.IDS) or values[Form.TRAIN_IDS], names), form=form)
+
+
+def explain(classes: ClassTable, values: Mapping[Form, Mapping[int, int]], names: Names) -> Iterator[str]:
+    """What a proposal took for granted, as sentences that ask."""
+    if classes.form is not None:
+        yield f"The label files are read with data.classes.form={classes.form}: {_FORMS[classes.form]}"
+    if _BLACK_COLOUR in classes.colors and Form.COLOURS in values and _BLACK not in names.of_colour:
+        counts = values[Form.COLOURS]
+        yield (
+            f"Is black a class? It has {100 * counts[_BLACK] / sum(counts.values()):.0f} % of the pixels and is proposed as "
+            f"{classes.names[classes.colors.index(_BLACK_COLOUR)]!r}; where it is what nobody labelled, remove it"
+        )
+    if top := sorted({IGNORE, LARGEST} & set(classes.ids)):
+        name = classes.names[classes.ids.index(top[0])]
+        yield f"{top[0]} is proposed as a class, {name!r}, and not as void, since a network needs two classes"
 
 
 def read_names(root: Path) -> Names:
@@ -61,8 +80,9 @@ def classes_yaml(classes: ClassTable, name: str) -> str:
     table = classes.to_dict()
     lines = [f"# data={name}: proposed by task=prepare; change names and colours as you like, keep the order"]
     lines += ["_target_: icnet.data.labels.ClassTable", "names:", *(f"  - {_scalar(n)}" for n in table["names"])]
-    if table["label_ids"] is not None:
-        lines.append(f"label_ids: {table['label_ids']}")
+    for key in ("label_ids", "form"):
+        if table.get(key) is not None:
+            lines.append(f"{key}: {_scalar(table[key])}")
     lines += [f"ignored_ids: {table['ignored_ids']}", "colors:", *(f"  - {color}" for color in table["colors"])]
     return "\n".join(lines) + "\n"
 
@@ -80,46 +100,48 @@ def data_yaml(name: str, layout: Mapping[str, object], settings: Mapping[str, ob
     return "\n".join(lines) + "\n"
 
 
-def choose_crop(sizes: Sequence[tuple[int, int]]) -> tuple[int, int]:
-    """The largest multiples of 32, up to CROP, that every frame has."""
-    height, width = (max(min(CROP, min(side)) // 32 * 32, 32) for side in zip(*sizes, strict=True))
+def choose_crop(sizes: Mapping[tuple[int, int], int]) -> tuple[int, int]:
+    """The largest multiples of 32, up to CROP, that every usual frame has. sizes: (height, width), and how many have it."""
+    height, width = (max(min(CROP, min(side)) // 32 * 32, 32) for side in zip(*usual_sizes(sizes), strict=True))
     return height, width
 
 
 def _classes_of_ids(counts: Mapping[int, int], names: Names) -> ClassTable:
-    void = sorted(value for value in counts if _is_void(names.of_id.get(value)))
-    ids = sorted(value for value in counts if value != IGNORE and value not in void)
+    void = sorted(value for value in counts if is_void(names.of_id.get(value)))
+    ids = sorted(value for value in counts if value not in void)
+    drawn = [value for value in ids if value not in (IGNORE, LARGEST)]
+    ids = drawn if len(drawn) > 1 else ids
     if len(ids) < 2:
+        raise DataError(f"the label files hold {sorted(counts)} alone: a network needs two classes")
+    if len(ids) > IGNORE:
+        instances = min(value for value in ids if value > IGNORE) >= INSTANCE
         raise DataError(
-            f"the label files hold {sorted(counts)} alone, and 255 counts nowhere: a network needs two classes; "
-            "write masks as 0 and 1"
+            f"the label files hold {len(ids)} values of {ids[0]} to {ids[-1]}: "
+            + (f"these look like instance ids (class x {INSTANCE} + number); " if instances else "")
+            + "take label maps of class ids"
         )
     contiguous = ids == list(range(len(ids)))
     named = [names.of_id.get(value, f"class_{value}") for value in ids]
-    return ClassTable(_unique(named), [_voc_colour(value) for value in ids], None if contiguous else ids, void)
+    if not names.of_id and ids in ([0, IGNORE], [0, LARGEST]):
+        named = ["background", "object"]
+    return ClassTable(_unique(named), [voc_color(value) for value in ids], None if contiguous else ids, void)
 
 
 def _classes_of_colours(counts: Mapping[int, int], names: Names) -> ClassTable:
-    if len(counts) >= BLENDED:
-        raise DataError(
-            f"the label files hold {len(counts)} colours or more: they were saved as JPEG or resized with blending; "
-            "export them again as PNG"
-        )
+    others = [color for color in counts if color != _BLACK]
     black = names.of_colour.get(_BLACK)
-    named_black = black is not None and not _is_void(black)
-    colours = sorted((c for c in counts if c != _BLACK or named_black), key=lambda c: -counts[c])
-    if len(colours) < 2:
-        colours = sorted(counts)  # black and one colour: black is the other class
+    much = counts.get(_BLACK, 0) > _MUCH * sum(counts.values())
+    is_class = not is_void(black) if black is not None else much or len(others) < 2
+    colours = sorted(others + ([_BLACK] if is_class and _BLACK in counts else []), key=lambda c: -counts[c])
     if len(colours) < 2:
         raise DataError("the label files hold one colour alone: a network needs two classes")
     known = list(names.of_colour)
     colours.sort(key=lambda c: known.index(c) if c in known else len(known))
-    named = [names.of_colour.get(c, "color_{:02x}{:02x}{:02x}".format(*unpack(c))) for c in colours]
+    fallback = {_BLACK: "background"}
+    named = [
+        names.of_colour.get(c) or fallback.get(c) or "color_{:02x}{:02x}{:02x}".format(*unpack(c)) for c in colours
+    ]
     return ClassTable(_unique(named), [unpack(c) for c in colours])
-
-
-def _is_void(name: str | None) -> bool:
-    return name is not None and name.lower() in _VOID
 
 
 def _read_colour(line: str) -> tuple[int, str] | None:
@@ -136,15 +158,6 @@ def _read_colour(line: str) -> tuple[int, str] | None:
 def _unique(names: Sequence[str]) -> list[str]:
     """Names that occur twice get their place behind them."""
     return [name if names.count(name) == 1 else f"{name}_{place}" for place, name in enumerate(names)]
-
-
-def _voc_colour(value: int) -> tuple[int, int, int]:
-    """The colour of an id in the palette of PASCAL VOC: its bits in turn to red, green and blue, the highest first."""
-    channels = [0, 0, 0]
-    for place in range(8):
-        for channel in range(3):
-            channels[channel] |= (value >> (3 * place + channel) & 1) << (7 - place)
-    return channels[0], channels[1], channels[2]
 
 
 def _scalar(value: object) -> str:

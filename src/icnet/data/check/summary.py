@@ -10,19 +10,26 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from icnet.data.check.check import Facts
+from icnet.data.check.facts import Facts
 from icnet.data.check.findings import Kind, by_kind
 from icnet.data.check.values import Form, count_classes, meanings, show_value, tabulate
 from icnet.data.class_weights import weigh
 from icnet.data.labels import IGNORE, ClassTable
 
+_EVEN, _EXTREME = (
+    3.0,
+    50.0,
+)  # weights of the rarest class over that of the commonest: not worth it, and too much for a loss
+
 
 class ClassRow(NamedTuple):
-    """A class: its share of the labelled pixels of each split (0..1), and its weights from the training splits."""
+    """A class: its share of the labelled pixels of each split, the share of the frames of each that hold it (both 0..1), and
+    its weights from the training splits."""
 
     name: str
     color: Sequence[int]
     shares: Mapping[str, float]
+    frames: Mapping[str, float]
     median_frequency: float
     log: float
 
@@ -41,16 +48,19 @@ class ValueRow(NamedTuple):
 class Summary:
     """The facts of a data set, seen through its classes.
 
-    classes: None where nothing tells what the labels mean. train: the splits that are trained on. advice: what to do next,
-    as sentences.
+    train: the splits that are trained on. advice: what to do next, as sentences.
     """
 
     name: str
     root: str
     facts: Facts
-    classes: ClassTable | None
     train: tuple[str, ...]
     advice: tuple[str, ...] = ()
+
+    @property
+    def classes(self) -> ClassTable | None:
+        """None where nothing tells what the labels mean."""
+        return self.facts.classes
 
     @cached_property
     def found(self) -> dict[Kind, list[str]]:
@@ -70,12 +80,28 @@ class Summary:
         training = np.concatenate([tabulate([], self.classes), *(tables[n] for n in self.train if n in tables)])
         median, log = (weigh(training, kind) for kind in ("median_frequency", "log"))
         shares = {name: _shares(table[:, :-1].sum(axis=0)) for name, table in tables.items()}
+        frames = {
+            name: ((table[:, :-1] > 0).sum(axis=0) / max(len(table), 1)).tolist() for name, table in tables.items()
+        }
         return [
-            ClassRow(
-                name, tuple(color), {split: share[index] for split, share in shares.items()}, median[index], log[index]
-            )
+            ClassRow(name, tuple(color), _of(shares, index), _of(frames, index), median[index], log[index])
             for index, (name, color) in enumerate(zip(self.classes.names, self.classes.colors, strict=True))
         ]
+
+    @property
+    def weights_advice(self) -> str | None:
+        """Which class weights to take; None where there are no two classes to compare."""
+        rows = [row for row in self.class_rows if row.median_frequency > 0]
+        if len(rows) < 2:
+            return None
+        rare, common = (pick(rows, key=lambda row: row.median_frequency) for pick in (max, min))
+        ratio = rare.median_frequency / common.median_frequency
+        words = f"by median frequency {rare.name} would weigh {ratio:.0f} times as much as {common.name}"
+        if ratio < _EVEN:
+            return f"Class weights: none are needed, {words}"
+        if ratio > _EXTREME:
+            return f"Class weights: loss.class_weights=log, which has bounds; {words}"
+        return f"Class weights: loss.class_weights=median_frequency, {words}"
 
     @cached_property
     def value_rows(self) -> list[ValueRow]:
@@ -124,6 +150,10 @@ class Summary:
         if index is None or self.classes is None:
             return "unknown"
         return "ignored" if index == IGNORE else self.classes.names[index]
+
+
+def _of(table: Mapping[str, Sequence[float]], index: int) -> dict[str, float]:
+    return {split: values[index] for split, values in table.items()}
 
 
 def _shares(counts: npt.NDArray[np.int64]) -> list[float]:

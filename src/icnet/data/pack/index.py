@@ -16,6 +16,7 @@ from icnet.data.images import Pixels
 from icnet.data.labels import ClassTable
 from icnet.data.layouts import Sample
 from icnet.errors import DataError
+from icnet.model.preprocess import WHOLE_DEPTH
 
 FORMAT = 1
 INDEX = "index.jsonl"
@@ -54,11 +55,15 @@ class Entry(NamedTuple):
 
 @dataclass(frozen=True)
 class Kind:
-    """What a pack is, apart from its frames. classes: ClassTable.to_dict() of the labels."""
+    """What a pack is, apart from its frames.
+
+    classes: ClassTable.to_dict() of the labels. bit_depth: as `read_image` says.
+    """
 
     format: int
     compressed: bool
     classes: dict[str, Any]
+    bit_depth: int = WHOLE_DEPTH
 
 
 @dataclass(frozen=True)
@@ -82,9 +87,9 @@ def describe(sample: Sample, folder: Path) -> Origin:
     return Origin(names[0], names[1], image.st_size, image.st_mtime_ns, label.st_size, label.st_mtime_ns)
 
 
-def kind_of(classes: ClassTable, compressed: bool) -> Kind:
+def kind_of(classes: ClassTable, compressed: bool, bit_depth: int) -> Kind:
     """Of a pack that is written now."""
-    return Kind(FORMAT, compressed, classes.to_dict())
+    return Kind(FORMAT, compressed, classes.to_dict(), bit_depth)
 
 
 def read_index(path: Path) -> Index:
@@ -96,7 +101,7 @@ def read_index(path: Path) -> Index:
     try:
         head, *frames = content.rpartition(b"\n")[0].split(b"\n")
         first = json.loads(head)
-        kind = Kind(first["format"], first["compressed"], first["classes"])
+        kind = Kind(first["format"], first["compressed"], first["classes"], first.get("bit_depth", WHOLE_DEPTH))
         return Index(kind, first["data"], [_entry(json.loads(line)) for line in frames])
     except (ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path} is not the index of a pack (format {FORMAT}): {AGAIN}") from error

@@ -15,6 +15,7 @@ from icnet.data.pack.blocks import decode_plain, decode_strips
 from icnet.data.pack.index import AGAIN, FORMAT, INDEX, Index, describe, kind_of, map_data, read_index
 from icnet.data.windows import Source
 from icnet.errors import DataError
+from icnet.model.preprocess import WHOLE_DEPTH
 
 
 class PackedFrames:
@@ -53,7 +54,9 @@ class PackedFrames:
             ) from error
 
 
-def open_packs(folders: Sequence[Path], samples: Sequence[Sample], classes: ClassTable) -> PackedFrames | None:
+def open_packs(
+    folders: Sequence[Path], samples: Sequence[Sample], classes: ClassTable, bit_depth: int = WHOLE_DEPTH
+) -> PackedFrames | None:
     """The packs in `folders` as a source of these samples; None where there are none.
 
     Raises DataError where one cannot stand for the files: they or the classes changed, or a sample is not in it.
@@ -61,7 +64,7 @@ def open_packs(folders: Sequence[Path], samples: Sequence[Sample], classes: Clas
     folders = [folder for folder in folders if (folder / INDEX).is_file()]
     if not folders:
         return None
-    indexes = [_read(folder, classes) for folder in folders]
+    indexes = [_read(folder, classes, bit_depth) for folder in folders]
     where = {
         os.path.abspath(folder / entry.origin.image): (file, number)
         for file, (folder, index) in enumerate(zip(folders, indexes, strict=True))
@@ -79,12 +82,12 @@ def open_packs(folders: Sequence[Path], samples: Sequence[Sample], classes: Clas
     return PackedFrames(folders, indexes, places)
 
 
-def _read(folder: Path, classes: ClassTable) -> Index:
+def _read(folder: Path, classes: ClassTable, bit_depth: int) -> Index:
     index = read_index(folder / INDEX)
     if index.kind.format != FORMAT:
         raise DataError(f"{folder} has format {index.kind.format}, but this version reads {FORMAT}: {AGAIN}")
-    if index.kind != kind_of(classes, index.kind.compressed):
-        raise DataError(f"{folder} was packed with other classes (data.classes): {AGAIN}")
+    if index.kind != kind_of(classes, index.kind.compressed, bit_depth):
+        raise DataError(f"{folder} was packed with other classes (data.classes) or another data.bit_depth: {AGAIN}")
     end = index.entries[-1].end if index.entries else 0
     data = folder / index.data
     if not data.is_file() or data.stat().st_size != end:

@@ -34,6 +34,7 @@ from icnet.data.pack.index import (
 from icnet.data.pipeline import overlap
 from icnet.errors import DataError
 from icnet.files import unwritable
+from icnet.model.preprocess import WHOLE_DEPTH
 
 _DRAFT = f"{INDEX}.part"  # the index of a pack that is not finished
 Progress = Callable[[int, int], None]
@@ -62,6 +63,7 @@ def pack(
     folder: Path,
     *,
     compress: bool = False,
+    bit_depth: int = WHOLE_DEPTH,
     workers: int = 1,
     progress: Progress | None = None,
 ) -> Packed:
@@ -69,10 +71,11 @@ def pack(
 
     One that is there is checked byte by byte and left as it is; one that was begun is checked and gone on with. Whoever
     reads the folder finds the earlier pack until the new one is whole.
-    workers: threads that decode; progress: called with the number of frames done and of those wanted.
+    bit_depth: as `read_image` says. workers: threads that decode; progress: called with the number of frames done and of
+    those wanted.
     """
     origins = [describe(sample, folder) for sample in samples]
-    kind = kind_of(classes, compress)
+    kind = kind_of(classes, compress, bit_depth)
     report = progress or (lambda done, wanted: None)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -85,7 +88,7 @@ def pack(
                 index = _whole_part(folder, _DRAFT, kind, origins)
                 kept = len(index.entries)
                 _restart(draft, index)
-                blocks = overlap(lambda s: _encode(s, classes, compress), samples[kept:], workers)
+                blocks = overlap(lambda s: _encode(s, classes, kind), samples[kept:], workers)
                 index = _append(folder, draft, index, zip(origins[kept:], blocks, strict=True), report, len(samples))
                 _verify(folder, index, kept)
                 os.replace(folder / _DRAFT, folder / INDEX)
@@ -177,9 +180,9 @@ def _verify(folder: Path, index: Index, kept: int) -> None:
             raise DataError(f"{folder / index.data} does not hold what was written to it: check the disk; {AGAIN}")
 
 
-def _encode(sample: Sample, classes: ClassTable, compress: bool) -> _Block:
-    image, label = read_pair(*sample, classes)
-    return _Block(len(label), label.shape[1], (encode_strips if compress else encode_plain)(image, label))
+def _encode(sample: Sample, classes: ClassTable, kind: Kind) -> _Block:
+    image, label = read_pair(*sample, classes, bit_depth=kind.bit_depth)
+    return _Block(len(label), label.shape[1], (encode_strips if kind.compressed else encode_plain)(image, label))
 
 
 def _check_space(folder: Path, entries: Sequence[Entry], frames: int, compressed: bool) -> None:

@@ -50,7 +50,8 @@ def benchmark_frontier(cfg: DictConfig) -> None:
     for each in given:
         check_classes(Trained(each.path, load_engine(each.path), Scheme()), data)
     data.prepare_data()
-    frames = JudgedDataset(choose_frames(data.find_judged(), task.max_images), data.classes)
+    samples, depth = choose_frames(data.find_judged(), task.max_images), load_engine(given[0].path).card.bit_depth
+    frames = JudgedDataset(samples, data.classes, bit_depth=depth)
     trainer, device = build_evaluator(cfg, folder), choose_device(cfg.trainer)
     rows: list[Row] = []
     with tempfile.TemporaryDirectory(prefix=".draft-", dir=folder) as draft:

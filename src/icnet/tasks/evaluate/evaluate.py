@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from icnet.data.images import read_size
+from icnet.data.headers import read_size
 from icnet.data.judged import JudgedDataset, match_predictions
 from icnet.data.layouts import Sample
 from icnet.data.subset import spread
@@ -107,11 +107,12 @@ def read_judged(cfg: DictConfig) -> Judged:
             check_classes(other, data)
     data.prepare_data()
     samples = choose_frames(data.find_judged(), cfg.task.max_images)
-    if not cfg.task.predictions:
-        return Judged(data, JudgedDataset(samples, data.classes), trained, other)
+    if trained is not None:
+        frames = JudgedDataset(samples, data.classes, bit_depth=trained.engine.card.bit_depth)
+        return Judged(data, frames, trained, other)
     if cfg.task.prediction_ids not in _IDS:
         raise ConfigError(f"task.prediction_ids is {cfg.task.prediction_ids!r}: choose train, label or null")
-    paths = match_predictions(samples, Path(cfg.task.predictions))
+    paths = match_predictions([sample.image for sample in samples], Path(cfg.task.predictions))
     return Judged(data, JudgedDataset(samples, data.classes, paths, _IDS[cfg.task.prediction_ids]))
 
 
@@ -141,7 +142,7 @@ def choose_frames(samples: list[Sample], most: int | None) -> list[Sample]:
 
 def describe_frames(data: SegmentationDataModule, frames: JudgedDataset) -> dict[str, Any]:
     """What makes the numbers comparable. image_size: the commonest (height, width), at which time and work are measured."""
-    sizes = [size for size, _ in Counter(read_size(sample.label) for sample in frames.frames.samples).most_common()]
+    sizes = [size for size, _ in Counter(read_size(sample.image) for sample in frames.frames.samples).most_common()]
     return {
         "data": data.name,
         "split": data.judged_split,

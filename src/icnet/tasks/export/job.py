@@ -42,25 +42,35 @@ class Job:
     protocol: dict[str, Any]
 
 
-def read_job(cfg: DictConfig) -> Job:
-    """ConfigError, DataError or WeightsError for what cannot be."""
+def read_checkpoint(cfg: DictConfig) -> tuple[Path, Source]:
+    """What is exported."""
     checkpoint = check_checkpoint(cfg.ckpt)
     if is_exported(checkpoint):
         raise ConfigError(f"ckpt={checkpoint} is exported already: give the checkpoint that it was made of")
-    source = read_source(checkpoint)
+    return checkpoint, read_source(checkpoint)
+
+
+def read_job(cfg: DictConfig) -> Job:
+    """ConfigError, DataError or WeightsError for what cannot be."""
+    checkpoint, source = read_checkpoint(cfg)
     order = read_order(cfg.task, source)
     check_used(cfg.task)
     runtime = find_runtime(cfg.task.runtime) if order.format == "web" else None
     trained = Trained(checkpoint, load_engine(checkpoint).at(order.exit), Scheme())
     data = read_data(cfg, trained, order)
     frames, protocol = read_frames(cfg, trained, data)
-    material = None if data is None or order.precision != "int8" else read_material(cfg.task, data, frames)
+    material = (
+        None
+        if data is None or order.precision != "int8"
+        else read_material(cfg.task, data, frames, trained.engine.card.bit_depth)
+    )
     return Job(source, order, trained, frames, material, runtime, protocol)
 
 
 def check_used(task: DictConfig) -> None:
     """Refuse what the command line says without effect on this file."""
     idle = {"runtime": task.format != "web", "calibration": task.precision != "int8", "max_drop": not task.certify}
+    idle |= {"results": True, "license": True}  # of task.format=hub
     if unused := [f"task.{key}" for key, is_idle in idle.items() if is_idle and given_setting(f"task.{key}")]:
         raise ConfigError(
             f"{', '.join(unused)}: without effect with task.format={task.format} task.precision={task.precision} "
@@ -103,11 +113,14 @@ def read_frames(
     protocol = describe_trained(trained) | describe_machine(trained.engine.device)
     if data is None or not cfg.task.certify:
         return None, protocol
-    frames = JudgedDataset(data.find_judged(), data.classes)
+    frames = JudgedDataset(data.find_judged(), data.classes, bit_depth=trained.engine.card.bit_depth)
     return frames, protocol | describe_frames(data, frames)
 
 
-def read_material(task: DictConfig, data: SegmentationDataModule, frames: JudgedDataset | None) -> Material:
+def read_material(
+    task: DictConfig, data: SegmentationDataModule, frames: JudgedDataset | None, bit_depth: int
+) -> Material:
     """Training frames to quantise with; where a certificate follows, some to search on, and none of those that it judges."""
     judged = [] if frames is None else frames.frames.samples
-    return choose_material(data.find_samples()[0], judged, data.classes, task.calibration, frames is not None)
+    training, search = data.find_samples()[0], frames is not None
+    return choose_material(training, judged, data.classes, task.calibration, search, bit_depth)

@@ -68,7 +68,7 @@ def predict_images(cfg: DictConfig, engine: Engine, folder: Path) -> Outcome:
         written[picture.name] = label_map.shape[:2]
 
     workers = choose_threads()
-    frames = overlap(unless_failed(read), pictures, workers)
+    frames = overlap(unless_failed(lambda picture: read(picture, engine.card.bit_depth)), pictures, workers)
     results = overlap(unless_failed(write), map(unless_failed(label), frames), workers)
     try:
         for result in outcome.follow(results, len(pictures)):
@@ -110,6 +110,6 @@ def unless_failed(step: Callable[[Before], After]) -> Callable[[Before | Failure
     return run
 
 
-def read(picture: Picture) -> Frame:
-    """Decode an image."""
-    return Frame(picture, read_image(picture.file))
+def read(picture: Picture, bit_depth: int) -> Frame:
+    """Decode an image. bit_depth: as `read_image` says."""
+    return Frame(picture, read_image(picture.file, bit_depth))

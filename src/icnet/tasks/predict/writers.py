@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from icnet.data.images import Pixels, read_raw_label, write_image
-from icnet.data.labels import ClassTable
+from icnet.data.labels import LARGEST, ClassTable
 from icnet.data.sources import Picture
 from icnet.errors import ConfigError, DataError
 from icnet.visualize.colors import colorize, overlay
@@ -59,13 +59,13 @@ class CityscapesWriter:
                 "its classes have train ids alone; train it with data=cityscapes"
             )
         self.folder = folder
-        self.label_ids = np.zeros(256, np.uint8)
+        self.label_ids = np.zeros(256, np.uint8 if max(classes.ids) < 256 else np.uint16)
         self.label_ids[: len(classes)] = classes.ids
         self.targets = {picture.name: folder / _cityscapes_place(picture) for picture in pictures}
         shared = [path.name for path, count in Counter(self.targets.values()).items() if count > 1]
         if shared:
             raise DataError(f"the source has {shared[0]} more than once, and a submission takes one: give its folder")
-        self.is_valid = np.isin(np.arange(256), classes.ids)
+        self.is_valid = np.isin(np.arange(LARGEST + 1), classes.ids)
 
     def write(self, picture: Picture, image: Pixels, label_map: Pixels) -> None:
         target = self.targets[picture.name]

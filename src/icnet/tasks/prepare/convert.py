@@ -84,7 +84,7 @@ def _train_ids_of(label: Path) -> Path:
 
 
 def write_packs(
-    layout: Layout, splits: Sequence[str], classes: ClassTable, folder: Path, compress: bool
+    layout: Layout, splits: Sequence[str], classes: ClassTable, folder: Path, bit_depth: int, compress: bool
 ) -> Iterator[str]:
     """Pack each split into folder/SPLIT."""
     for split in splits:
@@ -94,6 +94,7 @@ def write_packs(
                 classes,
                 folder / split,
                 compress=compress,
+                bit_depth=bit_depth,
                 workers=count_cores(),
                 progress=progress,
             )

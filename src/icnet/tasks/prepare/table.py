@@ -1,4 +1,4 @@
-"""What task=prepare shows on the terminal: a bar while it reads, then tables and the first finding of each kind."""
+"""What a check shows on the terminal: a bar while it reads, then tables and the first finding of each kind."""
 
 from __future__ import annotations
 
@@ -30,6 +30,8 @@ def print_summary(summary: Summary, console: Console | None = None) -> None:
     console.print(_split_table(summary))
     if summary.class_rows:
         console.print(_class_table(summary))
+    if summary.weights_advice is not None:
+        console.print(escape(summary.weights_advice), highlight=False, soft_wrap=True)
     console.print(escape(f"Read: {say_reading(summary)}"), style="dim", highlight=False)
     for kind, texts in summary.found.items():
         more = f" (and {len(texts) - 1:,} more)" if len(texts) > 1 else ""
@@ -53,10 +55,13 @@ def _split_table(summary: Summary) -> Table:
 def _class_table(summary: Summary) -> Table:
     names = [split.name for split in summary.facts.splits]
     table = Table()
-    for name in ("class", *(f"{escape(name)} %" for name in names), "median freq.", "log"):
+    shares = [f"{escape(name)} {what}" for what in ("%", "frames %") for name in names]
+    for name in ("class", *shares, "median freq.", "log"):
         table.add_column(name, justify="left" if name == "class" else "right")
     for row in summary.class_rows:
-        shares = (f"{100 * row.shares[name]:.2f}" for name in names)
+        shares = [f"{100 * row.shares[name]:.2f}" for name in names] + [
+            f"{100 * row.frames[name]:.0f}" for name in names
+        ]
         swatch = "[on #{:02x}{:02x}{:02x}]  [/] ".format(*row.color)
         table.add_row(swatch + escape(row.name), *shares, f"{row.median_frequency:.2f}", f"{row.log:.2f}")
     return table

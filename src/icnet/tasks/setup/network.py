@@ -18,13 +18,13 @@ from icnet.model.trunk import Trunk, TrunkSpec
 from icnet.tasks.setup.build import build
 from icnet.training.datamodule import SegmentationDataModule
 from icnet.weights.checkpoint import Source, read_source
+from icnet.weights.published import find_published, list_published
 from icnet.weights.start import Loaded, Weights, load_trunk, load_weights, read_weights
-from icnet.weights.wheels import find_wheel
 
 log = logging.getLogger(__name__)
 
 ARCHITECTURES = ("config", "file")
-_IMAGENET = "imagenet"
+_IMAGENET, _LIST = "imagenet", "list"
 
 
 class Network(NamedTuple):
@@ -46,6 +46,7 @@ def build_network(cfg: DictConfig, data: SegmentationDataModule) -> Network:
     if cfg.task.resume and last.is_file():
         source = read_source(last)
         network = _describe(source, len(data.classes), source.loaded)
+        data.bit_depth = network.normalize.bit_depth
     else:
         network = _start(cfg, data)
     if cfg.model.channels_last:
@@ -80,7 +81,8 @@ def _configure(cfg: DictConfig, data: SegmentationDataModule) -> Network:
     """The network of `model`; it reads frames as its trunk is used to, where the data do not say otherwise."""
     trunk = build_trunk(cfg)
     try:
-        net = ICNet(trunk, len(data.classes), cfg.model.fusion_channels, cfg.model.align_corners)
+        model = cfg.model
+        net = ICNet(trunk, len(data.classes), model.fusion_channels, model.align_corners, fusion=model.fusion)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"model: {error}") from error
     return Network(net, Normalize(data.mean or trunk.mean, data.std or trunk.std), frozenset())
@@ -104,7 +106,7 @@ def _load(cfg: DictConfig, net: ICNet, weights: Weights | None, class_names: Seq
 
 def _compare(theirs: Normalize, ours: Normalize) -> None:
     """Weights learn anew for other frames, and do so soon: a warning."""
-    if theirs.to_dict() != ours.to_dict():
+    if not (torch.equal(theirs.mean, ours.mean) and torch.equal(theirs.std, ours.std)):
         words = "task.weights was trained on frames of %s and goes on with %s; task.architecture=file keeps the former"
         log.warning(words, theirs.to_dict(), ours.to_dict())
 
@@ -122,18 +124,17 @@ def start_trunk(cfg: DictConfig, net: nn.Module, trunk: Trunk) -> Loaded:
     return loaded
 
 
-def choose_trunk_weights(wanted: str, spec: TrunkSpec) -> str | Path:
+def wants_list(cfg: DictConfig) -> bool:
+    """Whether model.backbone.weights=list asks for nothing but what weights there are, which are printed."""
+    if cfg.model.backbone.weights != _LIST:
+        return False
+    print(list_published(build_trunk(cfg)))
+    return True
+
+
+def choose_trunk_weights(wanted: str, spec: TrunkSpec) -> str:
     """model.backbone.weights= as a path or URL."""
-    if wanted != _IMAGENET:
-        return wanted
-    if (installed := find_wheel(spec)) is not None:
-        return installed
-    if spec.imagenet is None:
-        raise WeightsError(
-            "model.backbone.weights=imagenet: there are no published weights for this trunk; choose one of full width, such "
-            "as backbone=resnet50_imagenet"
-        )
-    return spec.imagenet
+    return find_published(spec).url if wanted == _IMAGENET else wanted
 
 
 def _say(loaded: Loaded) -> str:
