@@ -103,7 +103,7 @@ def test_depthwise_convolutions_are_quantised_in_a_way_that_the_engine_runs(
     tmp_path: Path, streets: Path, street_classes: ClassTable
 ) -> None:
     """ONNX Runtime refuses a range for each channel of what they read."""
-    light = write_checkpoint(tmp_path / "light.ckpt", street_classes, trunk=efficientnet_lite(width=0.125))
+    light = write_checkpoint(tmp_path / "light.ckpt", street_classes, trunk=efficientnet_lite(width=0.125, depth=0.25))
     run(tmp_path / "run", streets, *INT8, f"ckpt={light}", "task.max_drop=1")
     engine = open_exported(tmp_path / "run" / "model.onnx")
     assert engine.facts.quantised == {"calibration": 4, "search": 1, "float_layers": []}
@@ -114,7 +114,7 @@ def test_depthwise_convolutions_are_quantised_in_a_way_that_the_engine_runs(
 
 @pytest.mark.slow
 def test_openvino_names_depthwise_convolutions_among_the_layers(tmp_path: Path, street_classes: ClassTable) -> None:
-    trunk = efficientnet_lite(width=0.125)
+    trunk = efficientnet_lite(width=0.125, depth=0.25)
     source = read_source(write_checkpoint(tmp_path / "light.ckpt", street_classes, trunk=trunk))
     file = write_file(source, Order("openvino", "fp32", "sub4", "labels", (64, 96)), tmp_path)
     found = {node.layer for node in openvino.list_nodes(openvino.load(file)) if node.convolves}

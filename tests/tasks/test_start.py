@@ -13,6 +13,7 @@ from tests.conftest import TINY, Run, compose_run
 from tests.weights.test_read import FILES
 
 from icnet.cli import run_task
+from icnet.config import settle_values
 from icnet.errors import ConfigError, WeightsError
 from icnet.model.icnet import ICNet
 from icnet.model.preprocess import Normalize
@@ -79,6 +80,7 @@ def test_a_trunk_reads_frames_as_it_is_used_to_unless_the_data_have_statistics_o
 ) -> None:
     def read(*overrides: str) -> dict[str, list[float]]:
         cfg = compose_run([f"data.root={streets}", *overrides], tmp_path)
+        settle_values(cfg)
         return build_network(cfg, build(cfg.data)).normalize.to_dict()
 
     lite = ("backbone=efficientnet_lite0", "model.backbone.width=0.125", "model.backbone.weights=null")
