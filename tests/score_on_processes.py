@@ -12,7 +12,8 @@ import pytorch_lightning as pl
 import torch
 from hydra import compose, initialize_config_dir
 
-from icnet.config import conf_folder, settle_values
+from icnet.config import settle_values
+from icnet.files import conf_folder
 from icnet.model.icnet import ICNet
 from icnet.model.preprocess import Normalize
 from icnet.model.trunks.resnet import resnet18

@@ -151,7 +151,7 @@ class TrainSampler(Sampler[Draw]):
     def __iter__(self) -> Iterator[Draw]:
         rng = np.random.default_rng([self.seed, self.epoch])
         order = rng.permutation(self.length if self.weights is None else draw_weighted(self.weights, rng))
-        before = _count_before(order)
+        before = _count_before(order)  # nothing but zeros where each sample comes once
         for batch in range(self.begun if self.epoch == self.start.epoch else 0, self.steps):
             first = self.samples_after(self.epoch, batch) + self.rank * self.batch_size
             for place in range(first, first + self.batch_size):
