@@ -19,10 +19,11 @@ from omegaconf import DictConfig, open_dict
 from xdist.scheduler import LoadScopeScheduling
 
 from icnet.cli import run_task
-from icnet.config import conf_folder
 from icnet.data.labels import ClassTable
+from icnet.files import conf_folder
 from icnet.model.icnet import ICNet
 from icnet.model.preprocess import Normalize
+from icnet.model.trunk import TrunkSpec
 from icnet.model.trunks.resnet import resnet18
 from icnet.streets.write import write_streets
 from icnet.tasks.setup.build import build
@@ -71,15 +72,16 @@ def streets(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_streets(tmp_path_factory.mktemp("data") / "streets", train=6, val=3, size=(64, 128), seed=0)
 
 
-def write_checkpoint(path: Path, classes: ClassTable, seed: int = 0) -> Path:
+def write_checkpoint(path: Path, classes: ClassTable, seed: int = 0, trunk: TrunkSpec | None = None) -> Path:
     """A tiny network of random weights that sees every class somewhere, as training would save it."""
     torch.manual_seed(seed)
-    net = ICNet(resnet18(width=0.125), len(classes), 16)
+    trunk = trunk or resnet18(width=0.125)
+    net = ICNet(trunk, len(classes), 16)
     torch.nn.init.normal_(net.classifier.weight)
     about = {
         "architecture": net.architecture,
         "classes": classes.to_dict(),
-        "preprocessing": Normalize().to_dict(),
+        "preprocessing": Normalize(trunk.mean, trunk.std).to_dict(),
         "frame_size": [64, 128],
     }
     torch.save({"icnet": about, "state_dict": {f"net.{key}": value for key, value in net.state_dict().items()}}, path)

@@ -11,8 +11,9 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
 from icnet.arguments import explain, quote, read_arguments, read_value, suggest
-from icnet.config import check_config, conf_folder
+from icnet.config import check_config
 from icnet.errors import ConfigError
+from icnet.files import conf_folder
 
 AWKWARD = [
     "f[0-9].jpg", "/home/jürgen/x.png", "run(1)", "a&b", "it's", "#1.png", "x=y", "/d/a,b", "2024", "1e5", "true", "a{b}c",
@@ -158,7 +159,7 @@ def refused(*arguments: str) -> list[str]:
 def test_what_hydra_refuses_keeps_its_words_in_one_line() -> None:
     assert refused("optimizer=sdg") == [
         "In 'recipe/streets': Could not find 'optimizer/sdg' Available options in 'optimizer': "
-        "adamw adamw_short sgd sgd_32 sgd_512"
+        "adamw adamw_pretrained adamw_short sgd sgd_32 sgd_512"
     ]
     assert refused("trainer.max_stesp=3") == [
         "Could not override 'trainer.max_stesp'. To append to your config use +trainer.max_stesp=3 "

@@ -14,7 +14,7 @@ from hydra import compose, initialize_config_dir
 
 from icnet.arguments import quote, read_arguments, read_value
 from icnet.cli import resume_arguments, run_task, was_ours
-from icnet.config import conf_folder
+from icnet.files import conf_folder
 from tests.conftest import TINY
 
 ROOT = Path(__file__).parents[1]

@@ -8,8 +8,9 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
-from icnet.config import check_config, conf_folder, make_fresh
+from icnet.config import check_config, make_fresh
 from icnet.errors import ConfigError, ICNetError
+from icnet.files import conf_folder
 
 # The recipe of each data set
 DATA = {
@@ -157,6 +158,14 @@ def test_a_trunk_that_starts_from_imagenet_brings_its_optimizer_and_obeys_anothe
         assert composed(choice, "backbone=efficientnet_lite2").optimizer == composed(choice).optimizer
 
 
+@pytest.mark.parametrize("variant", [0, 1, 2])
+def test_what_suits_data_and_trunk_together_is_composed_by_choosing_them(variant: int) -> None:
+    light = composed("experiment=icnet_camvid", f"backbone=efficientnet_lite{variant}").data.augment
+    assert (light.brightness, light.contrast, light.saturation, light.hue) == (0.3, 0.3, 0.3, 0.05)
+    assert composed("experiment=icnet_camvid").data.augment.brightness == 0
+    assert "pair follows from data= and backbone=" in refusal("pair=camvid")
+
+
 def test_frames_of_ones_own_train_by_a_recipe_for_few_frames() -> None:
     config = composed("data=folder", "data/classes=camvid")
     assert (config.trainer.max_steps, config.optimizer.lr, config.callbacks.ema.decay) == (4000, 1e-3, 0.999)
@@ -197,6 +206,7 @@ def test_a_task_that_does_not_exist_names_those_that_do() -> None:
         ("evaluate", "optimizer.lr=1"),
         ("evaluate", "callbacks=ema"),
         ("evaluate", "trainer.max_steps=3"),
+        ("evaluate", "data.train_share=0.5"),
         ("predict", "loss=cascade_ohem"),
         ("predict", "logger=wandb"),
         ("prepare", "ckpt=a.ckpt"),
@@ -239,8 +249,8 @@ def test_the_benchmark_of_training_obeys_what_is_said_of_the_training() -> None:
 def test_what_has_no_meaning_in_pretraining_is_refused() -> None:
     base = ("experiment=pretrain_imagenet", "backbone=resnet18")  # which sets model.fusion_channels
     check_config(composed(*base, "model.backbone.weights=x.pth", "model.compile=true"))
-    settings = ("model.align_corners=true", "model.fusion_channels=64", "loss.sub4=1")
-    keys = "model.align_corners, model.fusion_channels, loss.sub4"
+    settings = ("model.align_corners=true", "model.fusion=bilinear", "model.fusion_channels=64", "loss.sub4=1")
+    keys = "model.align_corners, model.fusion, model.fusion_channels, loss.sub4"
     assert refusal(*base, *settings) == f"{keys}: without effect in task=pretrain; leave out"
 
 

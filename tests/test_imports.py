@@ -177,6 +177,11 @@ def test_no_task_loads_it_before_a_file_asks_for_it() -> None:
     assert loaded_after(f"import {tasks}") & OF_EXPORTS == set()
 
 
+def test_the_hub_stands_behind_one_file() -> None:
+    files = {i.file.name for i in all_imports() if i.top in ("huggingface_hub", "safetensors")}
+    assert files == {"hub.py"}
+
+
 def test_nothing_is_imported_relatively() -> None:
     relative = [i for i in all_imports() if i.level > 0]
     assert not relative, lines(relative)

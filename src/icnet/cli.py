@@ -19,9 +19,9 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from icnet.arguments import explain, quote, read_arguments, read_value
-from icnet.config import TASKS, conf_folder, settle_values
+from icnet.config import TASKS, settle_values
 from icnet.errors import ConfigError, ICNetError
-from icnet.files import unwritable
+from icnet.files import conf_folder, unwritable
 from icnet.processes import end_with_parent, follower_arguments
 from icnet.targets import say_error
 from icnet.tasks.setup.resume import check_resumable, resumed_config
@@ -76,7 +76,7 @@ def run(cfg: DictConfig) -> None:
             resumed = resumed_config(cfg, list(HydraConfig.get().overrides.task))
             if resumed is None:
                 print(
-                    f"{cfg.task.resume} has finished: its results.json is there. Give trainer.max_steps to train longer"
+                    f"{cfg.task.resume} has finished: its results.json is there. A larger trainer.max_steps trains on"
                 )
                 return
             cfg = resumed

@@ -13,7 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from icnet.errors import ConfigError, ICNetError
-from icnet.files import make_folder
+from icnet.files import conf_folder, make_folder
 from icnet.processes import is_follower
 from icnet.targets import check_value, say_error, say_unknown
 
@@ -25,6 +25,7 @@ TASKS = {
     "prepare": "icnet.tasks.prepare.prepare:prepare",
     "benchmark": "icnet.tasks.benchmark.benchmark:benchmark",
     "export": "icnet.tasks.export.export:export",
+    "compress": "icnet.tasks.compress.compress:compress",
 }
 _TRAINING = ("train", "pretrain")
 # The groups without which there is no configuration
@@ -34,16 +35,19 @@ NEEDED = ("task", "model", "backbone", "module", "trainer", "data", "loss", "opt
 # prepare hands what is said of the training on, in the command that it proposes
 _OF_A_FIT = (
     "loss", "optimizer", "scheduler", "module", "callbacks", "trainer.max_steps", "trainer.max_epochs",
-    "trainer.limit_train_batches", "trainer.limit_val_batches",
+    "trainer.limit_train_batches", "trainer.limit_val_batches", "data.train_share", "data.unlabelled",
+    "data.unlabelled_share",
 )  # fmt: skip
+_OF_A_CASCADE = ("model.align_corners", "model.fusion", "model.fusion_channels")
 _UNUSED = {
     "train": ("source", "data.split"),
-    "pretrain": ("source", "loss", "model.align_corners", "model.fusion_channels", "optimizer.new_layers_multiple"),
+    "pretrain": ("source", "loss", *_OF_A_CASCADE, "optimizer.new_layers_multiple"),
     "evaluate": ("source", *_OF_A_FIT),
     "predict": ("logger", "data.split", *_OF_A_FIT),
     "prepare": ("source", "ckpt"),
     "export": ("source", "logger", *_OF_A_FIT),
     "benchmark": ("source", "logger"),
+    "compress": ("source", "data.split", "optimizer.new_layers_multiple"),
 }
 # Of task=benchmark, by task.what
 _OF_AN_ENGINE = ("model", "backbone", *_OF_A_FIT)
@@ -62,7 +66,7 @@ _SET = (
 )  # fmt: skip
 
 # Folders of conf/ that are composed into other parts, or into all of them
-_INTO_OTHERS = ("backbone", "strategy", "experiment", "recipe")
+_INTO_OTHERS = ("backbone", "strategy", "experiment", "recipe", "pair")
 
 
 class Guard(Callback):
@@ -93,6 +97,13 @@ def check_config(config: DictConfig) -> None:
         raise ConfigError(
             f"task={task} reads images with label maps, and data={data.get('name')} has none: choose another data="
         )
+    if data.get("layout", {}).get("_target_") == "???":
+        if task != "prepare":
+            raise ConfigError(
+                f"data={data.get('name')} does not say where the frames lie: task=prepare data=auto data.root=DIR "
+                "task.save_as=NAME finds out, then choose data=NAME"
+            )
+        del data["layout"]
     if data.get("values") is not None:
         data["classes"] = classes_of(data["values"])
     if task == "prepare":
@@ -162,10 +173,24 @@ def _at_first(task: str) -> dict[str, Any]:
 
 def _read(conf: Path, name: str) -> dict[str, Any]:
     """A file of conf/ after those of its own folder that it is based on."""
-    plain = cast("dict[str, Any]", OmegaConf.to_container(OmegaConf.load(conf / f"{name}.yaml")))
-    bases = [d for d in plain.pop("defaults", []) if isinstance(d, str) and d != "_self_"]
-    plain.pop("hydra", None)
-    return {k: v for base in bases for k, v in _read(conf, f"{Path(name).parent}/{base}").items()} | plain
+    choice = read_choice(conf, name)
+    del choice["defaults"]
+    choice.pop("hydra", None)
+    return choice
+
+
+def read_choice(conf: Path, name: str) -> dict[str, Any]:
+    """A file of a folder of choices, or of conf/, after those of its own folder that it is based on.
+
+    defaults: the choices of other groups, by group.
+    """
+    place = conf if (conf / f"{name}.yaml").is_file() else conf_folder()
+    plain = cast("dict[str, Any]", OmegaConf.to_container(OmegaConf.load(place / f"{name}.yaml")))
+    listed = plain.pop("defaults", [])
+    bases = [read_choice(conf, f"{Path(name).parent}/{d}") for d in listed if isinstance(d, str) and d != "_self_"]
+    groups = {group: choice for part in [*(b.pop("defaults") for b in bases), *(d for d in listed if isinstance(d, dict))]
+              for group, choice in part.items()}  # fmt: skip
+    return {k: v for base in bases for k, v in base.items()} | plain | {"defaults": groups}
 
 
 def _check_keys(node: Mapping[str, Any], known: Mapping[str, Any], path: str) -> Iterator[str]:
@@ -210,11 +235,10 @@ def _check_given(root: Mapping[str, Any], given: Sequence[str]) -> Iterator[str]
         yield f"{', '.join(unused)}: without effect in task={task}{measured}; leave out"
     if "trainer.check_val_every_n_epoch" in given and type(every) is int:
         yield f"trainer.check_val_every_n_epoch: without effect while trainer.val_check_interval={every}; set that to null"
+    if "pair" in given:
+        yield "pair follows from data= and backbone=: leave it out, and set what it sets (conf/pair) by its own name"
+    idle = [key for key in ("data.unlabelled_share", "task.confidence") if key in given]
+    if idle and not root["data"].get("unlabelled"):
+        yield f"{', '.join(idle)}: of frames without labels, and there are none; add data.unlabelled=DIR or leave out"
     if {"task.weights", "model.backbone.weights"} <= set(given):
         yield "task.weights brings the backbone, too: leave model.backbone.weights out"
-
-
-def conf_folder() -> Path:
-    """conf/ of the wheel, or of the checkout."""
-    packaged = Path(__file__).parent / "conf"
-    return packaged if packaged.is_dir() else Path(__file__).parents[2] / "conf"

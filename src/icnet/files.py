@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Files that are written whole or not at all; and where the settings lie."""
 
 from __future__ import annotations
 
@@ -49,3 +49,9 @@ def unwritable(target: object, error: OSError) -> ICNetError:
         f"{target} cannot be written ({error.strerror or error}): free the disk or check permissions; "
         "what was there is whole"
     )
+
+
+def conf_folder() -> Path:
+    """conf/ of the wheel, or of the checkout."""
+    packaged = Path(__file__).parent / "conf"
+    return packaged if packaged.is_dir() else Path(__file__).parents[2] / "conf"

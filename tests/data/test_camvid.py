@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import yaml
 
-from icnet.config import conf_folder
 from icnet.data.camvid import GROUPS, VOID, convert, is_original, split_of
 from icnet.data.images import read_image, read_raw_label, write_image
 from icnet.errors import DataError
+from icnet.files import conf_folder
 
 CAMVID = os.environ.get("ICNET_CAMVID")
 NAMES = ("0006R0_f00930", "0016E5_07959", "Seq05VD_f00000")  # one of each split

@@ -52,6 +52,15 @@ def test_a_group_that_is_held_out_validates_and_all_others_train() -> None:
     assert (division.words, division.packed_val) == ("C of train+val", ["train", "val"])
 
 
+def test_a_fraction_takes_runs_of_frames_where_names_tell_no_groups() -> None:
+    """20 of 100 frames in five runs of four: no frame validates alone between two that train."""
+    data = Named(train=[f"{number:03}" for number in range(100)])
+    _, val = Division(["train"], [], 0.2).divide(data)
+    numbers = [int(name) for name in names_of(val)]
+    assert len(numbers) == 20
+    assert [number for number in numbers if number % 4 == 0] == [number // 4 * 4 for number in numbers[::4]]
+
+
 def test_a_fraction_takes_whole_groups_where_frames_have_them() -> None:
     data = Named(train=[f"{drive}_{frame}" for drive in "ABCDE" for frame in range(4)])
     train, val = Division(["train"], [], 0.3, DRIVE).divide(data)

@@ -10,6 +10,7 @@ import pytest
 from icnet.data.images import read_label, read_pair, write_image
 from icnet.data.labels import ClassTable
 from icnet.data.layouts import CityscapesLayout, FolderLayout, KittiRoadLayout, Layout, ListLayout, MissingLabel
+from icnet.data.sources import find_pictures
 from icnet.errors import DataError
 
 CLASSES = ClassTable(["road", "car"], [(128, 64, 128), (0, 0, 142)])
@@ -117,6 +118,24 @@ def test_a_list_may_hold_absolute_paths(tmp_path: Path) -> None:
     touch(tmp_path, "elsewhere/a.png", "elsewhere/l.png", "root/.keep")
     (tmp_path / "root/val.list").write_text(f"{tmp_path}/elsewhere/a.png {tmp_path}/elsewhere/l.png")
     assert ListLayout(tmp_path / "root").samples("val")[0].label == tmp_path / "elsewhere/l.png"
+
+
+def test_links_to_folders_are_followed_and_loops_end(tmp_path: Path) -> None:
+    """One leads to its own parent, two lead to one another."""
+    touch(tmp_path, "elsewhere/a.png", "labels/train/cam/a.png", "images/train/x/.keep", "images/train/y/.keep")
+    images = tmp_path / "images/train"
+    (images / "cam").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere/up").symlink_to(tmp_path / "images")
+    (images / "x/to_y").symlink_to(images / "y")
+    (images / "y/to_x").symlink_to(images / "x")
+    assert pairs(FolderLayout(tmp_path), "train") == [("images/train/cam/a.png", "labels/train/cam/a.png")]
+    assert [p.name for p in find_pictures(str(images)).pictures] == ["cam/a"]
+
+
+def test_a_list_may_begin_its_paths_with_a_slash(tmp_path: Path) -> None:
+    touch(tmp_path, "i/a.png", "l/a.png")
+    (tmp_path / "train.list").write_text("/i/a.png /l/a.png\n")
+    assert pairs(ListLayout(tmp_path), "train") == [("i/a.png", "l/a.png")]
 
 
 def test_kitti_labels_are_of_the_road_or_else_of_the_lane(tmp_path: Path) -> None:

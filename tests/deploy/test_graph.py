@@ -16,10 +16,10 @@ from icnet.model.trunks.resnet import resnet18, resnet50
 SIZES = [(32, 32), (33, 33), (33, 65), (47, 61), (64, 64), (91, 90), (97, 161), (128, 256), (200, 131), (129, 257)]
 
 
-def make_net(align_corners: bool = False, trunk: TrunkSpec | None = None) -> ICNet:
+def make_net(align_corners: bool = False, trunk: TrunkSpec | None = None, fusion: str = "cff") -> ICNet:
     """Random weights, and batch norms that have seen something."""
     torch.manual_seed(0)
-    net = ICNet(trunk or resnet18(width=0.125), 5, 16, align_corners).eval()
+    net = ICNet(trunk or resnet18(width=0.125), 5, 16, align_corners, fusion=fusion).eval()
     for module in net.modules():
         if isinstance(module, nn.BatchNorm2d):
             nn.init.normal_(module.running_mean, std=0.2)
@@ -56,6 +56,15 @@ def test_every_trunk_is_folded_and_frames_are_read_as_its_own_statistics_say(tru
         with torch.inference_mode():
             expected = net(normalize(frames))
         torch.testing.assert_close(program(frames), expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("fusion", ["deconv3", "bilinear"])
+def test_other_fusion_units_are_folded_as_well(fusion: str) -> None:
+    net, frames = make_net(fusion=fusion), make_frames((65, 97))
+    with torch.inference_mode():
+        expected = net(Normalize()(frames))
+    program = FrameProgram(net, "sub124", Normalize(), logits=True)
+    torch.testing.assert_close(program(frames), expected, rtol=1e-4, atol=1e-4)
 
 
 def test_neither_batch_norm_nor_guidance_is_left_and_the_network_is_as_it_was() -> None:

@@ -11,8 +11,8 @@ import torch
 from omegaconf import OmegaConf
 from torch import Tensor
 
-from icnet.config import conf_folder
 from icnet.data.labels import ClassTable
+from icnet.files import conf_folder
 from icnet.streets.scene import draw_street
 
 IGNORED_IDS = (0, 4, 18, 29)  # void, static, polegroup, caravan

@@ -192,13 +192,6 @@ def test_a_cut_trunk_describes_what_is_left_of_it() -> None:
     assert net.spec().build().load_state_dict(net.state_dict()).missing_keys == []
 
 
-@pytest.mark.parametrize("maker", MAKERS)
-def test_torchvisions_weights_fit_its_own_trunks_alone(maker: Maker) -> None:
-    assert f"{maker.__name__}-" in (maker(stem="7x7", stride_on="3x3").imagenet or "")
-    assert maker(width=0.5, stem="7x7", stride_on="3x3").imagenet is None
-    assert maker().imagenet is None
-
-
 def test_a_family_that_does_not_exist_is_named() -> None:
     plain = resnet18().to_dict() | {"family": "os"}
     with pytest.raises(ValueError, match=r"no family of trunks 'os' \(known: .*resnet"):

@@ -210,5 +210,5 @@ def test_large_numbers_are_set_apart_and_small_ones_are_not() -> None:
 
 
 def test_a_setting_keeps_the_name_by_which_it_is_given() -> None:
-    labels = [fact.label for fact in flatten({"trainer.max_steps": 4, "image_size": [1, 2]})]
-    assert labels == ["trainer.max_steps", "image size"]
+    labels = [fact.label for fact in flatten({"trainer.max_steps": 4, "loss=cascade_ohem": 1, "image_size": [1, 2]})]
+    assert labels == ["trainer.max_steps", "loss=cascade_ohem", "image size"]

@@ -10,14 +10,14 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import DictConfig, open_dict
 
-from icnet.config import conf_folder
+from icnet.files import conf_folder
 from icnet.sweep.ledger import Job, Ledger, State
 
 GRID = [("name=a", f"loss.sub4={a}", f"loss.sub24={b}") for a in (0.08, 0.16, 0.4) for b in (0.2, 0.4)]
 
 
 def made(number: int, *overrides: str, miou: float | None = None, state: State | None = None, **more: Any) -> Job:
-    metrics = None if miou is None else {"miou": miou, "pixel_accuracy": 0.9}
+    metrics = None if miou is None else {"miou": miou, "pixel_accuracy": 0.9, "image_ms": 12.34}
     state = state or ("pending" if miou is None else "done")
     return Job(number, overrides, more.pop("folder", f"/nowhere/{number}"), state, metrics, **more)
 

@@ -14,8 +14,9 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf, open_dict
 from tests.sweep.made import sweep_config
 
-from icnet.config import check_config, conf_folder
+from icnet.config import check_config
 from icnet.errors import ConfigError
+from icnet.files import conf_folder
 from icnet.sweep.check import SweepGuard, check_jobs, expand
 from icnet.sweep.command import sweep_name
 
@@ -43,11 +44,49 @@ def test_loss_weights_is_a_grid_around_the_authors_weights(tmp_path: Path, loade
 
 
 @pytest.mark.parametrize(
+    ("name", "given", "count", "last"),
+    [
+        ("seeds", ["loss=cascade,cascade_ohem", "seed=0,1,2,3"], 8, ["seed=3", "loss=cascade_ohem"]),
+        ("labels", [], 12, ["data.train_share=1", "seed=2"]),
+        ("branches", ["ckpt=a.ckpt"], 3, ["task.exit=sub124", "ckpt=a.ckpt"]),
+        ("guidance", ["seed=0"], 2, ["loss=cascade_unguided", "seed=0"]),
+        ("fusion", [], 15, ["model.fusion=bilinear", "seed=2"]),
+    ],
+)
+def test_each_sweep_that_comes_along_has_its_jobs_and_they_compose(
+    tmp_path: Path, loader: ConfigLoader, name: str, given: list[str], count: int, last: list[str]
+) -> None:
+    config = sweep_config(tmp_path, f"sweep={name}")
+    config.hydra.overrides.task = [f"sweep={name}", *given]
+    jobs = expand(config, loader)
+    assert len(jobs) == count
+    assert [override for override in jobs[-1] if override != f"sweep={name}"] == last
+    check_jobs(config, jobs[-1:], loader)
+
+
+def test_each_keep_rate_is_reached_in_rounds_by_a_job_of_its_own(tmp_path: Path, loader: ConfigLoader) -> None:
+    jobs = expand(sweep_config(tmp_path, "sweep=keep_rate"), loader)
+    assert jobs == [["task.keep=[0.75]"], ["task.keep=[0.75,0.5]"], ["task.keep=[0.75,0.5,0.25]"]]
+
+
+def test_the_exits_are_judged_one_by_one_and_guidance_is_off_where_it_is_to_be(
+    tmp_path: Path, loader: ConfigLoader
+) -> None:
+    judged = loader.load_sweep_config(sweep_config(tmp_path), ["sweep=branches", "task.exit=sub24"])
+    assert (judged.task.name, judged.task.exit, judged.task.exits) == ("evaluate", "sub24", False)
+    unguided = loader.load_sweep_config(sweep_config(tmp_path), ["sweep=guidance", "loss=cascade_unguided"])
+    assert [unguided.loss[stage] for stage in ("sub4", "sub24", "sub124")] == [0, 0, 1]
+
+
+@pytest.mark.parametrize(
     ("second", "message"),
     [
         ("loss.sub8=1", "job 1: Could not override 'loss.sub8'"),
         ("+loss.sub8=1", r"job 1: loss\.sub8 is not a setting: did you mean sub4\?"),
-        ("loss=casc", "job 1: .*Could not find 'loss/casc'.*cascade_equal cascade_ohem cascade_weighted$"),
+        (
+            "loss=casc",
+            "job 1: .*Could not find 'loss/casc'.*cascade_equal cascade_ohem cascade_unguided cascade_weighted$",
+        ),
         ("loss=null", "job 1: Config group override must be a string or a list"),
         ("loss=???", "job 1: You must specify 'loss'"),
         ("loss.sub4=much", r"job 1: loss\.sub4 is 'much': expected float"),

@@ -118,6 +118,12 @@ def test_what_is_left_to_do_follows_from_state_and_files(
     assert (job.state, next_step(job)) == expected
 
 
+def test_a_compression_goes_on_in_the_round_that_it_was_in(tmp_path: Path) -> None:
+    leave_checkpoint(tmp_path / "0" / "rounds" / "0.75")
+    (job,) = plan_jobs(ledger_in(tmp_path, made(0, "a=1", state="running")), [(0, ["a=1"])])
+    assert next_step(job) == "resume"
+
+
 def test_a_job_that_is_done_is_left_alone_even_without_its_folder(tmp_path: Path) -> None:
     ledger = ledger_in(tmp_path, made(0, "a=1", miou=0.5))
     (job,) = plan_jobs(ledger, [(0, ["a=1"])])

@@ -140,12 +140,24 @@ def test_sigterm_lets_the_jobs_save_themselves(tmp_path: Path, streets: Path) ->
     assert processes_of(folder) == []
 
 
-def test_a_sweep_over_seeds_ends_with_mean_and_standard_deviation(tmp_path: Path, streets: Path) -> None:
+def test_a_sweep_over_shares_and_seeds_ends_with_means_deviations_and_what_tells_them_apart(
+    tmp_path: Path, streets: Path
+) -> None:
     folder = tmp_path / "sweep"
-    done = sweep(folder, f"data.root={streets}", "seed=0,1", "sweep.jobs=2", "trainer.max_steps=1")
+    shares = ("sweep=labels", "data.train_share=0.5,1", "seed=0,1", "sweep.jobs=2", "trainer.max_steps=1")
+    done = sweep(folder, f"data.root={streets}", *shares)
     assert done.returncode == 0, done.stderr
-    values = [100 * job["metrics"]["miou"] for job in jobs_of(folder)]
-    assert f"mIoU {statistics.mean(values):.2f} ± {statistics.stdev(values):.2f} % over 2 seeds" in done.stdout
+    scores: dict[int, list[float]] = {}
+    for number, job in enumerate(jobs_of(folder)):
+        protocol = json.loads((folder / str(number) / "results.json").read_text())["protocol"]
+        scores.setdefault(protocol["train_images"], []).append(job["metrics"]["miou"])
+    for values in ([100 * score for score in scores[count]] for count in (3, 6)):
+        assert f"mIoU {statistics.mean(values):.2f} ± {statistics.stdev(values):.2f} % over 2 seeds" in done.stdout
+    (pair,) = json.loads((folder / "sweep.json").read_text())["pairs"]
+    apart = statistics.mean(scores[3]) - statistics.mean(scores[6])
+    assert abs(pair["difference"]) == pytest.approx(abs(apart), abs=1e-8)
+    assert pair["says"] in done.stdout
+    assert pair["says"] in (folder / "sweep.html").read_text()
 
 
 def test_a_search_goes_on_after_a_stop(tmp_path: Path, streets: Path) -> None:

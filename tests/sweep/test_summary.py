@@ -44,7 +44,7 @@ def test_seeds_are_averaged_for_each_choice_of_the_other_settings() -> None:
         for s in (0, 1)
     ]
     groups = group_seeds([*jobs, made(9, "loss.sub4=0.1", "seed=7", state="failed")])
-    assert [(group.settings, round(group.mean, 3), len(group.values)) for group in groups] == [
+    assert [(group.settings, round(group.mean, 3), len(group.scores)) for group in groups] == [
         ({"loss.sub4": "0.5"}, 0.55, 2), ({"loss.sub4": "0.1"}, 0.15, 2),
     ]  # fmt: skip
 
@@ -84,8 +84,8 @@ def test_the_table_has_a_row_per_job_with_its_swept_settings_and_the_reasons_bel
     said = screen.file.getvalue()  # type: ignore[attr-defined]
     assert "5 of 6 done, 1 failed" in " ".join(said.split())
     rows = [re.split(r"\s*│\s*", line)[1:-1] for line in said.splitlines() if line.startswith("│")]
-    assert rows[0] == ["4", "0.4", "0.2", "54.00", "90.00", "1 min 1 s", "done"]
-    assert rows[-1] == ["5", "0.4", "0.4", "", "", "", "failed"]
+    assert rows[0] == ["4", "0.4", "0.2", "54.00", "90.00", "12.3", "1 min 1 s", "done"]
+    assert rows[-1] == ["5", "0.4", "0.4", "", "", "", "", "failed"]
     assert "job 5: icnet: [no]" in said
 
 

@@ -200,16 +200,16 @@ IMAGE = Path("leftImg8bit/val/ulm/ulm_000000_000019_leftImg8bit.png")
 )
 def test_predictions_are_found_by_name(tmp_path: Path, files: list[str], chosen: int) -> None:
     folder = named(tmp_path, *files)
-    assert match_predictions([Sample(IMAGE, IMAGE)], folder) == [folder / files[chosen]]
+    assert match_predictions([IMAGE], folder) == [folder / files[chosen]]
 
 
 def test_predictions_that_are_missing_or_doubtful_are_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no folder"):
         match_predictions([], tmp_path / "nowhere")
     with pytest.raises(DataError, match="no prediction for 1 of 1 images"):
-        match_predictions([Sample(IMAGE, IMAGE)], named(tmp_path / "none", "other.png"))
+        match_predictions([IMAGE], named(tmp_path / "none", "other.png"))
     with pytest.raises(DataError, match="could both be"):
-        match_predictions([Sample(IMAGE, IMAGE)], named(tmp_path / "two", f"a/{IMAGE.name}", f"b/{IMAGE.name}"))
+        match_predictions([IMAGE], named(tmp_path / "two", f"a/{IMAGE.name}", f"b/{IMAGE.name}"))
 
 
 @pytest.mark.parametrize(("size", "value", "fault"), [((32, 64), 7, "32x64"), ((64, 128), 0, "no class")])

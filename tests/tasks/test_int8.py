@@ -18,9 +18,13 @@ from tests.conftest import run_plain as run
 from tests.kill_and_resume import ROOT
 
 from icnet.data.labels import ClassTable
+from icnet.deploy.export import Order, write_file
 from icnet.engines.exported import open_exported
 from icnet.errors import ConfigError, DataError
+from icnet.model.trunks.efficientnet_lite import efficientnet_lite
+from icnet.weights.checkpoint import read_source
 
+openvino = pytest.importorskip("icnet.deploy.openvino", reason='needs the extra: pip install -e ".[export]"')
 pytest.importorskip("nncf", reason='needs the extra: pip install -e ".[export]"')
 
 INT8 = ("task=export", "task.precision=int8", "task.size=[64,128]", "task.calibration=4")
@@ -92,6 +96,31 @@ def test_a_file_without_certificate_is_calibrated_on_its_own_data_all_the_same(t
         ConfigError, match=r"choose the data= that it was trained for; task\.precision=int8 calibrates on it"
     ):
         run(tmp_path / "run", streets, *INT8, f"ckpt={other}", "task.certify=false")
+
+
+@pytest.mark.slow
+def test_depthwise_convolutions_are_quantised_in_a_way_that_the_engine_runs(
+    tmp_path: Path, streets: Path, street_classes: ClassTable
+) -> None:
+    """ONNX Runtime refuses a range for each channel of what they read."""
+    light = write_checkpoint(tmp_path / "light.ckpt", street_classes, trunk=efficientnet_lite(width=0.125))
+    run(tmp_path / "run", streets, *INT8, f"ckpt={light}", "task.max_drop=1")
+    engine = open_exported(tmp_path / "run" / "model.onnx")
+    assert engine.facts.quantised == {"calibration": 4, "search": 1, "float_layers": []}
+    golden = np.load(tmp_path / "run" / "golden.npz")
+    same = engine.label_maps(torch.from_numpy(golden["frames"])).numpy() == golden["label_maps"]
+    assert same.mean() > 0.999
+
+
+@pytest.mark.slow
+def test_openvino_names_depthwise_convolutions_among_the_layers(tmp_path: Path, street_classes: ClassTable) -> None:
+    trunk = efficientnet_lite(width=0.125)
+    source = read_source(write_checkpoint(tmp_path / "light.ckpt", street_classes, trunk=trunk))
+    file = write_file(source, Order("openvino", "fp32", "sub4", "labels", (64, 96)), tmp_path)
+    found = {node.layer for node in openvino.list_nodes(openvino.load(file)) if node.convolves}
+    convolutions = {n for n, m in source.build().named_modules() if isinstance(m, torch.nn.Conv2d)}
+    assert {f"backbone.stages.{n}.0.depthwise.conv" for n in range(7)} < found
+    assert found == {n for n in convolutions if n.startswith(("backbone", "ppm"))} | {"head"}
 
 
 @pytest.mark.slow

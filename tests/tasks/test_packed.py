@@ -12,12 +12,12 @@ import torch
 from omegaconf import OmegaConf
 from tests.conftest import Run
 
-from icnet.config import conf_folder
 from icnet.data.labels import ClassTable
 from icnet.data.layouts import CityscapesLayout, FolderLayout, Layout
 from icnet.data.pack.read import PackedFrames
 from icnet.data.pack.write import pack
 from icnet.data.transforms import Augment
+from icnet.files import conf_folder
 from icnet.tasks.setup.build import build
 from icnet.training.datamodule import SegmentationDataModule
 

@@ -128,7 +128,7 @@ def test_classes_that_nobody_named_are_proposed_and_not_written(prepare: Prepare
 def test_a_proposal_is_written_where_the_configuration_is_and_never_over_another(
     prepare: Prepare, mine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(propose, "_config_folders", lambda: [tmp_path / "conf"])
+    monkeypatch.setattr(propose, "config_folders", lambda: [tmp_path / "conf"])
     prepare("data=folder", "task.save_as=own", root=mine)
     written = yaml.safe_load((tmp_path / "conf/data/own.yaml").read_text())
     assert (written["root"], written["crop_size"], written["val_fraction"]) == (str(mine), [64, 96], 0.2)
@@ -143,7 +143,7 @@ def test_a_proposal_keeps_what_was_chosen_for_the_data(
     prepare: Prepare, mine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Six of the eight frames train, so that no more than six make a batch."""
-    monkeypatch.setattr(propose, "_config_folders", lambda: [tmp_path / "conf"])
+    monkeypatch.setattr(propose, "config_folders", lambda: [tmp_path / "conf"])
     chosen = ("data.crop_size=[64,64]", "data.batch_size=16", "task.pack=true", f"data.packed='{tmp_path}/fast'")
     prepare("data=folder", *chosen, "task.save_as=own", root=mine)
     written = yaml.safe_load((tmp_path / "conf/data/own.yaml").read_text())
@@ -159,7 +159,7 @@ def test_a_table_of_ones_own_that_is_based_on_another_is_read(
     tables.mkdir(parents=True)
     (tables / "own.yaml").write_text("defaults: [camvid, _self_]\nnames: [a, b]\ncolors: [[255,0,0],[0,255,0]]\n")
     (tables / "odd.yaml").write_text("- 1\n")
-    monkeypatch.setattr(propose, "_config_folders", lambda: [ROOT / "conf", tmp_path / "conf"])
+    monkeypatch.setattr(propose, "config_folders", lambda: [ROOT / "conf", tmp_path / "conf"])
     folder = prepare("data=folder", root=mine)
     found = json.loads((folder / "prepare.json").read_text())
     assert found["notes"]["other classes fit"] == ["data/classes=own gives every value a meaning"]
@@ -229,7 +229,7 @@ def test_an_installed_icnet_writes_beside_the_user_and_not_into_the_package(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     packaged = Path(icnet.__file__).parent / "conf"
-    monkeypatch.setattr(propose, "_config_folders", lambda: [packaged])
+    monkeypatch.setattr(propose, "config_folders", lambda: [packaged])
     assert propose.training_command("data=a") == "icnet data=a"
     (tmp_path / "conf").mkdir()
     assert propose.training_command("data=a b") == f"icnet --config-dir {tmp_path}/conf 'data=a b'"

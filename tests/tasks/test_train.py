@@ -128,7 +128,7 @@ def test_new_layers_learn_faster_by_their_multiple(run_icnet: Run, weights_of_a_
         ("loss.class_weights=[1,2]", "loss.class_weights has 2 entries for 10 classes"),
         ("model.fusion_channels=0", "fusion_channels is 0"),
         ("data.augment.flip=2", "data.augment.flip is 2"),
-        ("model.backbone.weights=imagenet", "no published weights"),
+        ("model.backbone.weights=imagenet", "nobody publishes weights for 0.125 of the full width"),
     ],
 )
 def test_a_value_that_cannot_be_is_named_before_any_data_are_read(given: str, fault: str, run_icnet: Run) -> None:
@@ -182,7 +182,7 @@ def test_the_moving_average_is_what_best_holds_and_last_holds_both(run_icnet: Ru
     "overrides",
     [
         ("loss=cascade_ohem",),
-        ("loss=cascade_equal", "loss.class_weights=median_frequency"),
+        ("loss=cascade_equal", "loss.class_weights=median_frequency", "model.fusion=deconv3"),
         ("optimizer=adamw", "scheduler.warmup_steps=1"),
         ("trainer.accumulate_grad_batches=2", "trainer.gradient_clip_val=1.0"),
         ("trainer.precision=bf16-mixed", "model.channels_last=false"),

@@ -1,15 +1,25 @@
-"""What the loaders take from the machine."""
+"""What the loaders take from the machine, and which frames are trained on."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 import torch
+from tests.conftest import compose_run
 from torch.utils.data import SequentialSampler, TensorDataset
 
-from icnet.training.datamodule import build_loader
+from icnet.errors import ConfigError
+from icnet.tasks.setup.build import build
+from icnet.training.datamodule import SegmentationDataModule, build_loader
+
+
+def streets_with(folder: Path, streets: Path, *overrides: str) -> SegmentationDataModule:
+    data: SegmentationDataModule = build(compose_run([f"data.root={streets}", *overrides], folder).data)
+    data.setup()
+    return data
 
 
 def loader_on(nodes: int, gpus: int, num_workers: int | None = None) -> Any:
@@ -47,3 +57,20 @@ def test_a_cpu_is_left_to_the_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     loader = loader_on(1, 2)
     assert (loader.num_workers, loader.pin_memory) == (0, False)
+
+
+@pytest.mark.parametrize("given", [[], ["data.val_fraction=0.34"]])
+def test_a_share_of_the_training_frames_leaves_validation_as_it_is(
+    tmp_path: Path, streets: Path, given: list[str]
+) -> None:
+    whole, half = (streets_with(tmp_path, streets, *given, *share) for share in ([], ["data.train_share=0.5"]))
+    frames = whole.train_set.samples
+    assert half.train_set.samples == frames[::2]
+    assert half.val_set.samples == whole.val_set.samples
+    assert half.find_samples()[0] == frames  # what there is, for those who calibrate or list
+
+
+@pytest.mark.parametrize("share", ["0", "1.5"])
+def test_a_share_that_is_none_is_refused(tmp_path: Path, streets: Path, share: str) -> None:
+    with pytest.raises(ConfigError, match=r"data\.train_share is .*: give a share above 0, up to 1"):
+        streets_with(tmp_path, streets, f"data.train_share={share}")

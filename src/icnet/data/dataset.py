@@ -83,7 +83,7 @@ class SegmentationDataset(Dataset[Frame]):
         """Image and label of a sample, whole, or what its windows can be cut from."""
         if self.packed is not None:
             return self.packed.read(index)
-        return read_pair(*self.samples[index], self.classes, self.bit_depth)
+        return read_pair(*self.samples[index], self.classes, bit_depth=self.bit_depth)
 
 
 class Place(NamedTuple):
@@ -135,6 +135,11 @@ class TrainSampler(Sampler[Draw]):
         """Batches that count as done in the epoch of `start`: with those that are left they make `steps`."""
         return self.steps - (self.length - self.start.samples) // self.batch_of_all
 
+    @property
+    def batches(self) -> range:
+        """The numbers of those that are left of this epoch."""
+        return range(self.begun if self.epoch == self.start.epoch else 0, self.steps)
+
     def samples_after(self, epoch: int, batches: int) -> int:
         """How many samples of an epoch all processes together have seen when so many batches of it count as done."""
         if epoch != self.start.epoch:
@@ -151,8 +156,8 @@ class TrainSampler(Sampler[Draw]):
     def __iter__(self) -> Iterator[Draw]:
         rng = np.random.default_rng([self.seed, self.epoch])
         order = rng.permutation(self.length if self.weights is None else draw_weighted(self.weights, rng))
-        before = _count_before(order)  # nothing but zeros where each sample comes once
-        for batch in range(self.begun if self.epoch == self.start.epoch else 0, self.steps):
+        before = _count_before(order)
+        for batch in self.batches:
             first = self.samples_after(self.epoch, batch) + self.rank * self.batch_size
             for place in range(first, first + self.batch_size):
                 yield Draw(self.epoch, int(order[place]), before[place])

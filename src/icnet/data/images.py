@@ -68,16 +68,18 @@ def read_label(path: Path, classes: ClassTable, train_ids: bool | None = None) -
     )
 
 
-def read_pair(image: Path, label: Path, classes: ClassTable, bit_depth: int = WHOLE_DEPTH) -> tuple[Pixels, Pixels]:
-    """An image and its label map, of equal size."""
+def read_pair(
+    image: Path, label: Path, classes: ClassTable, train_ids: bool | None = None, bit_depth: int = WHOLE_DEPTH
+) -> tuple[Pixels, Pixels]:
+    """An image and its label map, of equal size. train_ids: as `read_label`."""
     pixels = read_image(image, bit_depth)
-    train_ids = turn_like(read_label(label, classes), image, pixels.shape[:2])
-    if pixels.shape[:2] != train_ids.shape:
+    ids = turn_like(read_label(label, classes, train_ids), image, pixels.shape[:2])
+    if pixels.shape[:2] != ids.shape:
         raise DataError(
-            f"{image} is {_size(pixels)} but its label {label} is {_size(train_ids)}: "
+            f"{image} is {_size(pixels)} but its label {label} is {_size(ids)}: "
             "a label map has the size of its image; resize it with nearest neighbour or export it again"
         )
-    return pixels, train_ids
+    return pixels, ids
 
 
 def turn_like(label: Pixels, image: Path, size: tuple[int, ...]) -> Pixels:

@@ -84,7 +84,7 @@ class JudgedDataset(Dataset[JudgedFrame]):
 
     def _read_prediction(self, path: Path, sample: Sample) -> tuple[Pixels, Pixels]:
         """A label map that is judged, and the label."""
-        train_ids = path.stem.endswith(_OWN) if self.train_ids is None else self.train_ids
+        train_ids = is_predicted(path) if self.train_ids is None else self.train_ids
         predicted = read_label(path, self.frames.classes, train_ids)
         label = turn_like(read_label(sample.label, self.frames.classes), sample.image, predicted.shape)
         if predicted.shape != label.shape:
@@ -110,8 +110,13 @@ def _instances_beside(label: Path) -> Path | None:
     return next((place for place in places if place != label and place.is_file()), None)
 
 
-def match_predictions(samples: Sequence[Sample], folder: Path) -> list[Path]:
-    """The label map in `folder`, at any depth, that belongs to each sample.
+def is_predicted(path: Path) -> bool:
+    """Whether a label map is named as those that predict writes, which hold train ids."""
+    return path.stem.endswith(_OWN)
+
+
+def match_predictions(images: Sequence[Path], folder: Path) -> list[Path]:
+    """The label map in `folder`, at any depth, that belongs to each image.
 
     By its name: NAME_labels.png, NAME.png, or for Cityscapes CITY_SEQUENCE_FRAME*.png. Where several folders have the name,
     the one that is called like the image's own folder, and those above it like those above that. DataError names what is
@@ -122,12 +127,12 @@ def match_predictions(samples: Sequence[Sample], folder: Path) -> list[Path]:
     there: dict[str, list[Path]] = {}
     for path in sorted(folder.rglob("*.png")):
         there.setdefault(path.stem, []).append(path)
-    found = [_match(sample.image, there) for sample in samples]
-    missing = [sample.image.name for sample, path in zip(samples, found, strict=True) if path is None]
+    found = [_match(image, there) for image in images]
+    missing = [image.name for image, path in zip(images, found, strict=True) if path is None]
     if missing:
         raise DataError(
-            f"{folder} has no prediction for {len(missing)} of {len(samples)} images, e.g. {missing[0]}: expected "
-            f"{Path(missing[0]).stem}{_OWN}.png or {Path(missing[0]).stem}.png; score fewer with data.split or complete it"
+            f"{folder} has no prediction for {len(missing)} of {len(images)} images, e.g. {missing[0]}: expected "
+            f"{Path(missing[0]).stem}{_OWN}.png or {Path(missing[0]).stem}.png; complete it, or leave those images out"
         )
     return [path for path in found if path is not None]
 

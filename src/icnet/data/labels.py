@@ -15,6 +15,7 @@ import numpy.typing as npt
 from icnet.errors import ConfigError, DataError
 
 IGNORE = 255
+UNLABELLED = 254  # in frames that nobody labelled, for which a teacher answers in training
 FORMS = ("ids", "colors", "alpha")
 _VOID = (IGNORE, 65535)  # all bits set, in label files of 8 and of 16
 LARGEST = 65535
@@ -59,8 +60,10 @@ class ClassTable:
     def _check(self) -> None:
         if len(self.names) < 2:
             raise ConfigError(f"data.classes.names is {list(self.names)}: list at least two classes")
-        if len(self.names) > IGNORE:
-            raise ConfigError(f"data.classes has {len(self.names)} classes: label maps of 8 bits hold at most {IGNORE}")
+        if len(self.names) > UNLABELLED:
+            raise ConfigError(
+                f"data.classes has {len(self.names)} classes: label maps of 8 bits hold at most {UNLABELLED}"
+            )
         if len(set(self.names)) != len(self.names):
             twice = sorted({n for n in self.names if list(self.names).count(n) > 1})
             raise ConfigError(

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from icnet.data.images import IMAGE_SUFFIXES
+from icnet.data.walk import walk
 from icnet.errors import DataError
 
+_MOST_FAULTS = 10  # that an error names
 _ENDS = ("_mask", "_masks", "_label", "_labels", "_L", "_gt", "_seg")  # of a label's name, behind that of its image
 
 
@@ -32,17 +35,31 @@ class BadLine(DataError):
     """A line of a list that names no frame."""
 
 
+class BadAnnotation(DataError):
+    """A file of a labelling tool that does not say what belongs to a frame."""
+
+
 class Survey(NamedTuple):
     """What lies on disk of a split.
 
     samples: the frames, sorted by name; refused: why others are none, in the same order; orphans: label files of no image;
-    unread: files beside the images that are none by their name.
+    unread: files beside the images that are none by their name; notes: what else is worth a sentence.
     """
 
     samples: list[Sample]
     refused: list[DataError]
     orphans: list[Path]
     unread: list[Path]
+    notes: Sequence[str] = ()
+
+
+@runtime_checkable
+class Named(Protocol):
+    """A data set whose files name its classes."""
+
+    @property
+    def class_names(self) -> Mapping[int, str]:
+        """What the values of its label maps are called."""
 
 
 class Layout(Protocol):
@@ -51,6 +68,13 @@ class Layout(Protocol):
     @property
     def root(self) -> Path:
         """Its folder."""
+
+    @property
+    def signs(self) -> list[str]:
+        """What a folder of this kind holds."""
+
+    def lacks(self) -> list[str]:
+        """Those of them that this one does not; empty where it is of this kind."""
 
     def survey(self, split: str) -> Survey:
         """All that lies there; DataError where there is no such split."""
@@ -69,12 +93,19 @@ class CityscapesLayout:
 
     root: Path
 
+    @property
+    def signs(self) -> list[str]:
+        return ["leftImg8bit", "gtCoarse" if (self.root / "gtCoarse").is_dir() else "gtFine"]
+
+    def lacks(self) -> list[str]:
+        return missing(self.root, self.signs)
+
     def samples(self, split: str) -> list[Sample]:
-        return _all_frames(self.survey(split), self._images(split))
+        return all_frames(self.survey(split), self._images(split))
 
     def survey(self, split: str) -> Survey:
         folder = self._images(split)
-        _check_folder(self.root, folder, "Cityscapes")
+        check_folder(self.root, folder, "Cityscapes")
         kind = self._kind(split)
         images = [p for p in folder.glob("*/*_leftImg8bit.*") if is_image(p)]
         labels = (self.root / kind / split).glob("*/*_label*Ids.png")
@@ -96,21 +127,46 @@ class CityscapesLayout:
 
 @dataclass(frozen=True)
 class FolderLayout:
-    """root/images/SPLIT/NAME.(jpg or png) with root/labels/SPLIT/NAME.png (or NAME_mask.png); subfolders are followed."""
+    """root/images/SPLIT/NAME.(jpg or png) with root/labels/SPLIT/NAME.png; subfolders are followed.
+
+    images, labels: the folders of a split, whose name stands for {split}; without it there is one, train. ending: of a label
+    file, in place of its image's suffix. splits: what they are called on disk, where it is something else.
+    """
 
     root: Path
+    images: str = "images/{split}"
+    labels: str = "labels/{split}"
+    ending: str = ".png"
+    splits: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def signs(self) -> list[str]:
+        return [os.path.relpath(folder, self.root) for folder in self.folders("train")]
+
+    def lacks(self) -> list[str]:
+        return missing(self.root, self.signs)
 
     def samples(self, split: str) -> list[Sample]:
-        return _all_frames(self.survey(split), self.root / "images" / split)
+        return all_frames(self.survey(split), self.folders(split)[0])
 
     def survey(self, split: str) -> Survey:
-        folder, labels = self.root / "images" / split, self.root / "labels" / split
-        _check_folder(self.root, folder, "images and labels")
-        images = [p for p in folder.rglob("*") if is_image(p)]
-        label_files = (p for p in labels.rglob("*") if is_image(p))
-        return _survey(
-            images, lambda i: _usual_names(labels / i.relative_to(folder).with_suffix(".png")), label_files, folder
-        )
+        folder, labels = self.folders(split)
+        if split != "train" and "{split}" not in self.images:
+            raise DataError(f"{folder} is not divided into splits: there is train alone, and no {split!r}")
+        check_folder(self.root, folder, "images and labels")
+        label_files = {path for path in walk(labels) if is_image(path)}
+        if folder == labels:
+            label_files = {path for path in label_files if path.name.endswith(self.ending)}
+        images = {path for path in walk(folder) if is_image(path)} - label_files
+        return _survey(images, lambda i: _usual_names(labels / self._label(i.relative_to(folder))), label_files, folder)
+
+    def folders(self, split: str) -> tuple[Path, Path]:
+        """Of the images and of the label maps."""
+        name = self.splits.get(split, split)
+        return self.root / self.images.replace("{split}", name), self.root / self.labels.replace("{split}", name)
+
+    def _label(self, image: Path) -> Path:
+        return image.with_name(image.stem + self.ending)
 
 
 @dataclass(frozen=True)
@@ -119,13 +175,20 @@ class ListLayout:
 
     root: Path
 
+    @property
+    def signs(self) -> list[str]:
+        return ["train.list"]
+
+    def lacks(self) -> list[str]:
+        return missing(self.root, self.signs)
+
     def samples(self, split: str) -> list[Sample]:
-        return _all_frames(self.survey(split), self.root / f"{split}.list")
+        return all_frames(self.survey(split), self.root / f"{split}.list")
 
     def survey(self, split: str) -> Survey:
         path = self.root / f"{split}.list"
         if not path.is_file():
-            _check_folder(self.root, path, "list files")
+            check_folder(self.root, path, "list files")
         survey = Survey([], [], [], [])
         for number, line in read_lines(path):
             try:
@@ -141,10 +204,15 @@ class ListLayout:
                 f"{path}, line {number} has {len(parts)} entries ({line.strip()[:80]!r}): a line is IMAGE LABEL, "
                 "with a tab between them where a path has spaces"
             )
-        image, label = (self.root / part.strip() for part in parts)
+        image, label = (self._place(part.strip()) for part in parts)
         if not image.is_file():
             raise BadLine(f"{path}, line {number}: there is no image {image}; paths are relative to {self.root}")
         return Sample(image, _first_that_exists(image, [label]))
+
+    def _place(self, path: str) -> Path:
+        """The authors' own lists begin paths below root with a slash."""
+        below = self.root / path.lstrip("/")
+        return below if not Path(path).is_file() and below.is_file() else self.root / path
 
 
 @dataclass(frozen=True)
@@ -159,12 +227,19 @@ class KittiRoadLayout:
     root: Path
     kinds: Sequence[str] = ("um", "umm", "uu")
 
+    @property
+    def signs(self) -> list[str]:
+        return ["training/image_2", "training/gt_image_2"]
+
+    def lacks(self) -> list[str]:
+        return missing(self.root, self.signs)
+
     def samples(self, split: str) -> list[Sample]:
-        return _all_frames(self.survey(split), self._images)
+        return all_frames(self.survey(split), self._images)
 
     def survey(self, split: str) -> Survey:
         folder = self._images
-        _check_folder(self.root, folder, "KITTI road")
+        check_folder(self.root, folder, "KITTI road")
         if split != "train":
             raise DataError(
                 f"KITTI road has no labels for a split {split!r}: use data.val_fraction=0.2 to set training frames aside"
@@ -206,7 +281,12 @@ def is_image(path: Path) -> bool:
     return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
 
 
-def _check_folder(root: Path, expected: Path, what: str) -> None:
+def missing(root: Path, names: Sequence[str]) -> list[str]:
+    """Those files and folders that are not there."""
+    return [name for name in names if not (root / name).exists()]
+
+
+def check_folder(root: Path, expected: Path, what: str) -> None:
     if expected.is_dir():
         return
     if not root.is_dir():
@@ -214,7 +294,8 @@ def _check_folder(root: Path, expected: Path, what: str) -> None:
     there = ", ".join(sorted(p.name for p in root.iterdir())[:6]) or "nothing"
     raise DataError(
         f"{root} holds no {what}: expected {expected} but found {there}; "
-        "set data.root to the folder above it, or choose the split and the data= that fit"
+        "set data.root to the folder above it, or choose the split and the data= that fit "
+        "(task=prepare data=auto finds out which)"
     )
 
 
@@ -235,8 +316,8 @@ def _survey(
 ) -> Survey:
     """Pair images with the first of their candidates that exists. labels: all there are; folder: of the images."""
     images = sorted(images)
-    files = {p for p in folder.rglob("*") if p.is_file() and not p.name.startswith(".")}
-    survey = Survey([], [], [], sorted(files - set(images)))
+    labels = set(labels)
+    survey = Survey([], [], [], sorted({*walk(folder)} - {*images} - labels))
     known = set()
     for image in images:
         places = candidates(image)
@@ -245,14 +326,17 @@ def _survey(
             survey.samples.append(Sample(image, _first_that_exists(image, places)))
         except MissingLabel as error:
             survey.refused.append(error)
-    survey.orphans.extend(sorted(set(labels) - known))
+    survey.orphans.extend(sorted(labels - known))
     return survey
 
 
-def _all_frames(survey: Survey, place: Path) -> list[Sample]:
+def all_frames(survey: Survey, place: Path) -> list[Sample]:
     """The samples of a split in which nothing is missing."""
-    if survey.refused:
+    if len(survey.refused) == 1:
         raise survey.refused[0]
+    if survey.refused:
+        first = "; ".join(map(str, survey.refused[:_MOST_FAULTS]))
+        raise DataError(f"{len(survey.refused)} faults (task=prepare lists them): {first}")
     if not survey.samples:
         raise DataError(f"{place} names no images: put images there, or choose another split")
     return survey.samples

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from icnet.data.images import IMAGE_SUFFIXES
 from icnet.data.layouts import is_image, read_lines
 from icnet.data.video import VIDEO_SUFFIXES
+from icnet.data.walk import is_run, walk
 from icnet.errors import DataError
 
 LIST_SUFFIXES = (".txt", ".list")
@@ -59,7 +60,7 @@ def find_pictures(source: str) -> Found:
     """
     path = Path(source).expanduser()
     if path.is_dir():
-        base, files = path, list(_walk(path))
+        base, files = path, list(walk(path))
     elif path.is_file() and path.suffix.lower() in LIST_SUFFIXES:
         base, files = path.parent, list(_read_list(path))
     elif path.is_file():
@@ -75,26 +76,6 @@ def find_pictures(source: str) -> Found:
             "or another folder, glob or list (hidden folders and those of runs are left out)"
         )
     return Found(_name(images, base), sorted(os.path.relpath(file, base) for file in {*files} - {*images}))
-
-
-def _walk(folder: Path) -> Iterator[Path]:
-    """The files below a folder. Links to folders are followed, unless they lead back to where they came from."""
-    for place, below, names in os.walk(folder, onerror=_refuse, followlinks=True):
-        here = Path(place)
-        below[:] = sorted(n for n in below if not n.startswith(".") and not _is_run(here / n) and not _is_loop(here, n))
-        yield from (here / name for name in sorted(names) if not name.startswith("."))
-
-
-def _refuse(error: OSError) -> None:
-    raise DataError(f"{error.filename} cannot be read ({error.strerror}): check its permissions, or leave it out")
-
-
-def _is_run(folder: Path) -> bool:
-    return (folder / ".hydra").is_dir()
-
-
-def _is_loop(folder: Path, name: str) -> bool:
-    return (folder / name).is_symlink() and folder.resolve().is_relative_to((folder / name).resolve())
 
 
 def _read_list(path: Path) -> Iterator[Path]:
@@ -122,8 +103,8 @@ def _split_glob(pattern: Path) -> tuple[Path, list[Path]]:
     files: list[Path] = []
     for match in sorted(map(Path, glob.iglob(str(pattern), recursive=True))):
         between = (base / part for part in _steps(match.relative_to(base)))
-        if not any(_is_run(folder) for folder in between):
-            files += _walk(match) if match.is_dir() else [match]
+        if not any(is_run(folder) for folder in between):
+            files += walk(match) if match.is_dir() else [match]
     return base, files
 
 

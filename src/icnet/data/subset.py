@@ -1,4 +1,4 @@
-"""Parts of a split: frames set aside, where nothing else validates, and frames spread evenly."""
+"""Parts of a split: frames set aside, where nothing else validates, a share of them, and frames spread evenly."""
 
 from __future__ import annotations
 
@@ -10,15 +10,23 @@ import numpy as np
 from icnet.data.layouts import Sample
 from icnet.errors import DataError
 
+RUNS = 5
+
 
 def split_off(samples: Sequence[Sample], share: float) -> tuple[list[Sample], list[Sample]]:
-    """(the rest, the given share), drawn with a fixed seed so that every run has the same validation frames."""
+    """(the rest, the given share), drawn with a fixed seed so that every run has the same validation frames.
+
+    Drawn are runs of frames that follow each other, as neighbours resemble each other: about RUNS where there are as many.
+    """
     count = round(share * len(samples))
     if not 0 < count < len(samples):
         raise DataError(
             f"data.val_fraction={share} of {len(samples)} images leaves training or validation empty: choose another share"
         )
-    chosen = set(np.random.default_rng(0).permutation(len(samples))[:count].tolist())
+    length = max(1, count // RUNS)
+    starts = np.random.default_rng(0).permutation(-(-len(samples) // length)) * length
+    drawn = [index for start in starts.tolist() for index in range(start, min(start + length, len(samples)))]
+    chosen = set(drawn[:count])
     rest = [s for i, s in enumerate(samples) if i not in chosen]
     return rest, [s for i, s in enumerate(samples) if i in chosen]
 
@@ -31,6 +39,16 @@ def draw_groups(groups: Sequence[str], share: float) -> set[str]:
         if sum(sizes[name] for name in drawn) < share * len(groups):
             drawn.add(sorted(sizes)[index])
     return drawn
+
+
+def take_share(samples: Sequence[Sample], share: float) -> list[Sample]:
+    """The given share (0..1) of the samples, at least one, spread evenly; a larger share holds all of a smaller one.
+
+    Of their places written as binary numbers those come first whose mirrored digits are small: 0, 1/2, 1/4, 3/4, 1/8, ...
+    """
+    digits = (len(samples) - 1).bit_length()
+    order = sorted(range(len(samples)), key=lambda place: int(f"{place:0{digits}b}"[::-1], 2))
+    return [samples[place] for place in sorted(order[: max(1, round(share * len(samples)))])]
 
 
 def spread(length: int, count: int) -> list[int]:

@@ -52,7 +52,7 @@ class Order:
     sparse: bool | None = None
 
     def __post_init__(self) -> None:
-        choices = {"format": tuple(FORMATS), "precision": PRECISIONS, "exit": STAGES, "output": tuple(_OUTPUTS)}
+        choices = {"format": (*FORMATS, "hub"), "precision": PRECISIONS, "exit": STAGES, "output": tuple(_OUTPUTS)}
         for name, known in choices.items():
             if (value := getattr(self, name)) not in known:
                 raise ConfigError(f"task.{name} is {value!r}: choose one of {', '.join(known)}")

@@ -13,7 +13,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from icnet.model.icnet import Exit, ICNet
 from icnet.model.label_map import dense_map, sparse_map
-from icnet.model.layers import ConvBN, Resize, size_of
+from icnet.model.layers import ConvBN, DeconvBN, Resize, size_of
 from icnet.model.ppm import BINS, PyramidPooling, pool_stride
 from icnet.model.preprocess import Normalize
 
@@ -98,8 +98,8 @@ class _MatrixPooling(nn.Module):
 def _fold(net: Exit, std: Tensor) -> Exit:
     """Batch norm into convolutions, the scale of the normalisation into those that read the image; see `FrameProgram`."""
     for module in list(net.modules()):
-        if isinstance(module, ConvBN):
-            module.conv = fuse_conv_bn_eval(module.conv, module.bn)
+        if isinstance(module, ConvBN | DeconvBN):
+            module.conv = fuse_conv_bn_eval(module.conv, module.bn, transpose=isinstance(module, DeconvBN))
             module.bn = nn.Identity()  # type: ignore[assignment]
         for name, child in module.named_children():
             if isinstance(child, PyramidPooling):

@@ -21,6 +21,8 @@ from icnet.engines.onnx import open_session, reader
 
 FILES = ("model.onnx",)
 quantising = contextlib.nullcontext  # around what nncf does
+# Whether quantised activations may have a range for each channel, which nncf else gives to what depthwise convolutions read
+RANGE_BY_CHANNEL = False
 
 
 def write(program: ExportedProgram, output: str, path: Path, half: bool) -> None:

@@ -17,6 +17,8 @@ from icnet.engines.openvino import core, reader, sharing_core
 
 FILES = ("model.xml", "model.bin")
 quantising = sharing_core  # around what nncf does
+RANGE_BY_CHANNEL = True
+_CONVOLUTIONS = ("Convolution", "GroupConvolution")
 
 
 def write(program: ExportedProgram, output: str, path: Path, half: bool) -> None:
@@ -54,11 +56,18 @@ def list_nodes(model: Any) -> list[Node]:
 
 
 def _describe(operation: Any) -> Node:
-    sources = [entry.get_source_output().get_node() for entry in operation.inputs()]
-    convolves = operation.get_type_name() == "Convolution"
-    is_float = convolves and sources[1].get_type_name() == "Constant"
-    names = [source.get_friendly_name() for source in sources]
-    return Node(operation.get_friendly_name(), names, convolves, name_layer(names[1]) if is_float else None)
+    sources = _sources(operation)
+    convolves = operation.get_type_name() in _CONVOLUTIONS
+    weight = sources[1] if convolves else None
+    if weight is not None and weight.get_type_name() == "Reshape":  # into groups
+        weight = _sources(weight)[0]
+    layer = name_layer(weight.get_friendly_name()) if weight and weight.get_type_name() == "Constant" else None
+    return Node(operation.get_friendly_name(), [s.get_friendly_name() for s in sources], convolves, layer)
+
+
+def _sources(operation: Any) -> list[Any]:
+    """The operations that it reads."""
+    return [entry.get_source_output().get_node() for entry in operation.inputs()]
 
 
 def prepare(model: Any) -> Run:

@@ -102,11 +102,15 @@ def quantise(
     labelled.
     """
     import nncf  # seconds
+    from nncf.quantization.advanced_parameters import AdvancedQuantizationParameters, QuantizationParameters
 
     model = writer.load(engine.path)
     nodes: list[Node] = writer.list_nodes(model)
     layers = {node.name: node.layer for node in nodes if node.layer is not None}
     frames = _Frames(material.calibration, engine)
+    ranges = AdvancedQuantizationParameters(
+        activations_quantization_params=None if writer.RANGE_BY_CHANNEL else QuantizationParameters(per_channel=False)
+    )
     settings = {
         "calibration_dataset": nncf.Dataset(frames, lambda frame: {"frames": frame}),
         "subset_size": len(frames),
@@ -114,9 +118,10 @@ def quantise(
     }
     with _silence(nncf), writer.quantising():
         if len(material.search) == 0:
-            quantised = nncf.quantize(model, **settings)
+            quantised = nncf.quantize(model, **settings, advanced_parameters=ranges)
         else:
             score = _Score(engine, writer, material.search)
+            settings["advanced_quantization_parameters"] = ranges
             quantised = _search(nncf, model, settings, score, max_drop, most=len(layers) // 2)
     writer.save(quantised, path)
     floats = [layers[node.name] for node in writer.list_nodes(quantised) if node.layer is not None]

@@ -20,7 +20,7 @@ class Card:
 
     kind: what runs it, in words. exit: the stage of the cascade at which it ends.
     precision: what its convolutions compute in.
-    size: (height, width) of the only frames that it takes; None: any of at least 32x32.
+    size: (height, width) of the only frames that it takes; None: any of at least 32x32. has_scores: else label maps alone.
     align_corners: geometry in which it resizes. parameters: its trainable numbers, of what the exit needs.
     bit_depth: how many bits of 16-bit images it takes for used: see `read_image`.
     """
@@ -32,6 +32,7 @@ class Card:
     align_corners: bool
     parameters: int
     size: tuple[int, int] | None = None
+    has_scores: bool = True
     bit_depth: int = WHOLE_DEPTH
 
 

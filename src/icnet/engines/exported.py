@@ -81,6 +81,7 @@ class ExportedEngine:
             bool(facts.architecture["align_corners"]),
             facts.parameters,
             None if size is None else (size[0], size[1]),
+            facts.output == "logits",
             facts.normalisation.get("bit_depth", WHOLE_DEPTH),
         )
 

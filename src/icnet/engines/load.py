@@ -28,4 +28,4 @@ def load_engine(
         net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     source.normalize.channels_last = channels_last
     kind = CompiledEngine if compiled else TorchEngine
-    return kind(net, source.normalize, source.class_table, autocast=autocast)
+    return kind(net, source.normalize, source.class_table, autocast=autocast, exits=source.exits)

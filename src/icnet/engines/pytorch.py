@@ -20,6 +20,7 @@ class TorchEngine:
     """An exit of a network, which is put into eval mode. It is shared, not copied: `to` moves it for all who hold it.
 
     autocast: the type that convolutions compute in (torch.bfloat16); None: fp32.
+    exits: the stages that have a classifier.
     """
 
     kind = "PyTorch"
@@ -31,7 +32,9 @@ class TorchEngine:
         classes: ClassTable,
         exit: str = WHOLE,
         autocast: torch.dtype | None = None,
+        exits: tuple[str, ...] = STAGES,
     ) -> None:
+        self.exits = exits
         if exit not in self.exits:
             raise ConfigError(f"task.exit is {exit!r}: choose one of {', '.join(self.exits)}")
         self._whole, self.net = net, net.exit_at(exit).eval()
@@ -56,12 +59,8 @@ class TorchEngine:
     def device(self) -> torch.device:
         return next(self.net.parameters()).device
 
-    @property
-    def exits(self) -> tuple[str, ...]:
-        return STAGES
-
     def at(self, exit: str) -> TorchEngine:
-        return type(self)(self._whole, self.normalize, self.card.classes, exit, self.autocast)
+        return type(self)(self._whole, self.normalize, self.card.classes, exit, self.autocast, self.exits)
 
     def to(self, device: torch.device) -> TorchEngine:
         self.net.to(device)

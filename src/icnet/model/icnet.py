@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from torch import Tensor, nn
@@ -12,7 +14,7 @@ from icnet.model.layers import ConvBNReLU, Resize, channels_of, half, init_weigh
 from icnet.model.ppm import PyramidPooling
 from icnet.model.trunk import Trunk, TrunkSpec, read_spec
 
-ARCHITECTURE_VERSION = 2
+ARCHITECTURE_VERSION = 3
 SMALLEST_INFERENCE = 32
 SMALLEST_TRAINING = 64
 
@@ -41,6 +43,7 @@ class ICNet(nn.Module):
         full-image branch follows with a quarter, a quarter and a half of it.
     align_corners: geometry of every resize; see `layers.Resize`.
     branch_channels, pooled_channels: for pruned networks only, where they do not follow from the rest.
+    fusion: the kind of both units that join the branches; see `CascadeFeatureFusion`.
     """
 
     def __init__(
@@ -51,6 +54,7 @@ class ICNet(nn.Module):
         align_corners: bool = False,
         branch_channels: tuple[int, int, int] | None = None,
         pooled_channels: int | None = None,
+        fusion: str = "cff",
     ) -> None:
         super().__init__()
         sub2, conv5 = backbone.out_channels
@@ -71,8 +75,8 @@ class ICNet(nn.Module):
             ConvBNReLU(branch[0], branch[1], 3, stride=2),
             ConvBNReLU(branch[1], branch[2], 3, stride=2),
         )
-        self.cff24 = CascadeFeatureFusion(pooled, sub2, fused24, align_corners)
-        self.cff124 = CascadeFeatureFusion(fused24, branch[2], fused124, align_corners)
+        self.cff24 = CascadeFeatureFusion(pooled, sub2, fused24, align_corners, fusion)
+        self.cff124 = CascadeFeatureFusion(fused24, branch[2], fused124, align_corners, fusion)
         self.guide4 = nn.Conv2d(pooled, num_classes, 1)
         self.guide24 = nn.Conv2d(fused24, num_classes, 1)
         self.classifier = nn.Conv2d(fused124, num_classes, 1)
@@ -94,6 +98,7 @@ class ICNet(nn.Module):
             "align_corners": self.resize.align_corners,
             "branch_channels": list(channels_of(self.branch)),
             "pooled_channels": self.guide4.in_channels,
+            "fusion": self.cff124.kind,
         }
 
     @classmethod
@@ -112,7 +117,20 @@ class ICNet(nn.Module):
             plain["align_corners"],
             (first, second, third),
             plain["pooled_channels"],
+            plain["fusion"],
         )
+
+    @classmethod
+    def from_pretrained(cls, place: str | Path, revision: str | None = None) -> ICNet:
+        """The network of a folder in the hub's layout, or of a repository "OWNER/NAME" of the hub, in eval mode, on the CPU.
+
+        revision: a branch, tag or commit of the repository. WeightsError where it cannot be had or is broken.
+        """
+        above = importlib.import_module(
+            "icnet.weights.checkpoint"
+        )  # by its name: what reads files stands on the network
+        net: ICNet = above.load_pretrained(place, revision)
+        return net
 
     def forward(self, images: Tensor) -> Tensor:
         """(N, 3, H, W) normalised images, at least 32x32 -> (N, classes, H, W) logits of the last stage."""
@@ -234,4 +252,9 @@ def _to_2(plain: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-_UPGRADES = {1: _to_2}  # from a version to the next
+def _to_3(plain: dict[str, Any]) -> dict[str, Any]:
+    """Other units may join the branches."""
+    return {**plain, "version": 3, "fusion": "cff"}
+
+
+_UPGRADES = {1: _to_2, 2: _to_3}  # from a version to the next

@@ -37,6 +37,17 @@ class ConvBNReLU(ConvBN):
         self.relu = nn.ReLU(inplace=True)
 
 
+class DeconvBN(nn.Sequential):
+    """Transposed convolution without bias, then batch normalisation. (N, in, H, W) -> (N, out, 2H, 2W)."""
+
+    def __init__(self, in_channels: int, out_channels: int, kernel_size: int) -> None:
+        super().__init__()
+        self.conv = nn.ConvTranspose2d(
+            in_channels, out_channels, kernel_size, 2, kernel_size // 2, output_padding=1, bias=False
+        )
+        self.bn = nn.BatchNorm2d(out_channels)
+
+
 def channels_of(layers: Iterable[nn.Module]) -> tuple[int, ...]:
     """Output channels of each ConvBN among these layers."""
     return tuple(layer.conv.out_channels for layer in layers if isinstance(layer, ConvBN))
@@ -101,7 +112,7 @@ def _sampled(length: int, count: int, align_corners: bool, device: torch.device)
 def init_weights(net: nn.Module) -> None:
     """He et al. 2015 for convolutions (fan out)."""
     for module in net.modules():
-        if isinstance(module, nn.Conv2d):
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
             if module.bias is not None:
                 nn.init.zeros_(module.bias)

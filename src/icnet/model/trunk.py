@@ -61,10 +61,6 @@ class TrunkSpec(Protocol):
     def out_channels(self) -> tuple[int, int]:
         """Channels of head and tail."""
 
-    @property
-    def imagenet(self) -> str | None:
-        """The URL of published ImageNet weights that fit; None where there are none."""
-
     def build(self, *, dilated: bool = True) -> Trunk:
         """The trunk, its weights at random. dilated False: as a classifier, whose tail goes on halving."""
 

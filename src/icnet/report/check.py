@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from icnet.data.check.facts import SplitFacts
 from icnet.data.check.summary import Summary
+from icnet.report.pictures import Picture
 from icnet.report.render import render, write_html
 
 
-def write_check(folder: Path, summary: Summary, proposal: Mapping[str, str]) -> Path:
-    """Write folder/report.html. proposal: file names and contents of the proposed configuration."""
+def write_check(folder: Path, summary: Summary, proposal: Mapping[str, str], pictures: Sequence[Picture] = ()) -> Path:
+    """Write folder/report.html.
+
+    proposal: file names and contents of the proposed configuration. pictures: of frames with their labels over them.
+    """
     page = render(
         "check.html",
         summary=summary,
         splits=summary.facts.splits,
         notes={kind: texts for kind, texts in summary.found.items() if not kind.grave},
         proposal=proposal,
+        pictures=pictures,
         shares=[f"{split.name}, %" for split in summary.facts.splits],
         frames=[f"in frames of {split.name}, %" for split in summary.facts.splits],
         top=max((share for row in summary.class_rows for share in row.shares.values()), default=0.0) or 1.0,

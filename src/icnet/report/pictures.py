@@ -14,7 +14,7 @@ _PNG_END = b"IEND\xaeB`\x82"
 
 
 class Picture(NamedTuple):
-    """width and height: in pixels. source: the picture itself, as `_embed` writes it."""
+    """width and height: in pixels. source: the picture itself, as `embed` writes it."""
 
     title: str
     width: int
@@ -28,14 +28,14 @@ def read_plot(path: Path) -> Picture:
     if not data.startswith(_PNG) or not data.endswith(_PNG_END):
         raise DataError(f"{path} is not a whole PNG: delete it, or run the task again")
     width, height = (int.from_bytes(data[at : at + 4], "big") for at in (16, 20))  # the header comes first in every PNG
-    return Picture(path.stem.replace("_", " ").capitalize(), width, height, _embed(data, "png"))
+    return Picture(path.stem.replace("_", " ").capitalize(), width, height, embed(data, "png"))
 
 
 def embed_examples(folder: Path) -> dict[str, list[tuple[Example, dict[str, str]]]]:
-    """The frames of each group of folder/examples/, with their pictures by kind, as `_embed` writes them."""
+    """The frames of each group of folder/examples/, with their pictures by kind, as `embed` writes them."""
     return {
         group: [
-            (frame, {kind: _embed(_read(path), "webp") for kind, path in frame.pictures.items()}) for frame in frames
+            (frame, {kind: embed(_read(path), "webp") for kind, path in frame.pictures.items()}) for frame in frames
         ]
         for group, frames in read_examples(folder).items()
     }
@@ -48,6 +48,6 @@ def _read(path: Path) -> bytes:
         raise DataError(f"{path} cannot be read ({error.strerror}): delete it, or run the task again") from error
 
 
-def _embed(data: bytes, kind: str) -> str:
+def embed(data: bytes, kind: str) -> str:
     """The address of a picture that is part of the page. kind: png, webp."""
     return f"data:image/{kind};base64,{base64.b64encode(data).decode('ascii')}"

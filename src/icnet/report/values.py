@@ -23,7 +23,7 @@ class Fact(NamedTuple):
 def flatten(values: Mapping[str, object], above: str = "") -> Iterator[Fact]:
     """Nested plain data row by row; the keys of a mapping inside stand under its own."""
     for key, value in values.items():
-        label = above + (key if "." in key else _SPELLED.get(key, key.replace("_", " ")))  # data.crop_size is a setting
+        label = above + (key if {".", "="} & {*key} else _SPELLED.get(key, key.replace("_", " ")))  # a setting stays
         if isinstance(value, Mapping):
             yield from flatten(value, f"{label} · ")
         else:

@@ -52,17 +52,21 @@ class SweepGuard(Callback):
             raise SystemExit(f"icnet: {say_error(error)}") from None
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
-        from icnet.sweep.page import write_page  # draws: every other command does without
+        from icnet.sweep.compare import compare_settings  # scipy, drawing: every other command does without
+        from icnet.sweep.curve import fit_curves
+        from icnet.sweep.page import write_page
         from icnet.sweep.table import print_sweep
 
         ledger = read_ledger(Path(config.hydra.sweep.dir))
-        if not (ledger.folder / FILE).is_file():
-            ledger.write()
+        jobs = list(ledger.jobs.values())
+        pairs = [pair.to_dict() for pair in compare_settings(jobs)]
+        curves = [curve.to_dict() for curve in fit_curves(jobs)]
+        ledger.write({name: rows for name, rows in (("pairs", pairs), ("learning_curves", curves)) if rows})
         print_sweep(ledger)
         log.info("Sweep: %s", write_page(ledger))
         if ledger.count("done") < len(ledger.jobs):
             raise SystemExit(
-                f"icnet: {say_counts(list(ledger.jobs.values()))}; the same command with hydra.sweep.dir={ledger.folder} "
+                f"icnet: {say_counts(jobs)}; the same command with hydra.sweep.dir={ledger.folder} "
                 "does only what is missing"
             )
 

@@ -62,8 +62,9 @@ class Ledger:
         self.put(job)
         return job
 
-    def write(self) -> None:
-        content = {"jobs": [asdict(job) for _, job in sorted(self.jobs.items())]}
+    def write(self, findings: Mapping[str, Any] | None = None) -> None:
+        """findings: what the jobs let one conclude, until the next change."""
+        content = {"jobs": [asdict(job) for _, job in sorted(self.jobs.items())], **(findings or {})}
         with writing(self.folder / FILE) as part:
             part.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 

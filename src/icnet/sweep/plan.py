@@ -39,7 +39,7 @@ def next_step(job: Job) -> Step:
     """What to do with a job: a failed one starts anew, since it would fail from its checkpoint again."""
     if job.state == "done":
         return "none"
-    has_checkpoint = (Path(job.folder) / "checkpoints" / "last.ckpt").is_file()
+    has_checkpoint = any(Path(job.folder).glob("**/checkpoints/last.ckpt"))  # a compression has one in each round
     return "resume" if has_checkpoint and job.state != "failed" else "start"
 
 

@@ -11,8 +11,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, NullFormatter
 
+from icnet.sweep.curve import SHARE, LearningCurve, fit_curves
 from icnet.sweep.ledger import Job
-from icnet.sweep.summary import SEED, choices_of, number_of, rank, swept_keys
+from icnet.sweep.summary import SEED, choices_of, number_of, say_settings, swept_keys
 from icnet.visualize.style import (
     BLUE,
     BLUES,
@@ -66,7 +67,8 @@ def draw_sweep(jobs: Sequence[Job], path: Path) -> None:
 
 def _size(jobs: Sequence[Job]) -> tuple[float, float]:
     """Of the figure, in inches."""
-    return 8.6, 1.2 + 0.34 * min(len(jobs), _MOST_BARS) if choose_plot(jobs) == "bars" else 4.6
+    bars = len(_series(jobs, [key for key in swept_keys(jobs) if key != SEED]))
+    return 8.6, 1.2 + 0.34 * min(bars, _MOST_BARS) if choose_plot(jobs) == "bars" else 4.6
 
 
 def _draw_lines(axes: Axes, jobs: Sequence[Job]) -> None:
@@ -78,12 +80,28 @@ def _draw_lines(axes: Axes, jobs: Sequence[Job]) -> None:
         xs = sorted(points)
         means = [statistics.mean(points[x]) for x in xs]
         spread = [statistics.stdev(points[x]) if len(points[x]) > 1 else 0.0 for x in xs]
+        curves = fit_curves(members)
         axes.errorbar([x[0] for x in xs], means, yerr=spread if any(spread) else None, color=color, marker="o",
-                      linewidth=1.8, markersize=5, capsize=3, label=label)  # fmt: skip
-    _space(axes, "x", _values(jobs, over))
-    axes.set_xticks(_values(jobs, over), [f"{x:g}" for x in _values(jobs, over)])
+                      linestyle="none" if curves else "-", linewidth=1.8, markersize=5, capsize=3, label=label)  # fmt: skip
+        for curve in curves:
+            _draw_curve(axes, curve, means, color)
+    ticks = _values(jobs, over)
+    if over == SHARE:
+        ticks.append(2 * ticks[-1])
+    _space(axes, "x", ticks)
+    axes.set_xticks(ticks, [f"{x:g}" for x in ticks])
     axes.set_xlabel(over, fontsize=9, color=SOFT, loc="right")
     _style(axes, legend=bool(others))
+
+
+def _draw_curve(axes: Axes, curve: LearningCurve, means: Sequence[float], color: str) -> None:
+    """From the smallest share of the frames to twice the largest, with its interval as a band."""
+    shares = np.geomspace(curve.smallest, 2 * curve.largest, 100)
+    axes.plot(shares, 100 * curve.at(shares), color=color, linewidth=1.6, linestyle="--")
+    if (band := curve.band(shares)) is not None:
+        height = max(means) - min(means)  # few scores have a band that would leave them no room
+        low, high = (np.clip(100 * bound, min(means) - height, max(means) + height) for bound in band)
+        axes.fill_between(shares, low, high, color=color, alpha=0.12, linewidth=0)
 
 
 def _draw_map(axes: Axes, jobs: Sequence[Job]) -> None:
@@ -156,17 +174,19 @@ def _draw_seeds(axes: Axes, jobs: Sequence[Job]) -> None:
 
 
 def _draw_bars(axes: Axes, jobs: Sequence[Job]) -> None:
-    """The best jobs, best first."""
-    keys = swept_keys(jobs)
-    best = [job for job in rank(jobs) if job.miou is not None][:_MOST_BARS]
-    names = [", ".join(f"{k}={v}" for k, v in choices_of(job, keys).items()) or f"job {job.number}" for job in best]
-    values = [100 * (job.miou or 0.0) for job in best]
-    axes.barh(range(len(best)), values, height=0.66, color=BLUE)
-    for row, value in enumerate(values):
-        axes.text(value, row, f" {value:.1f}", va="center", fontsize=9, color=INK)
-    axes.set_yticks(range(len(best)), names, fontsize=8.5)
-    axes.set_ylim(len(best) - 0.4, -0.6)
-    axes.set_xlim(0, max(values) * 1.1 or 1.0)
+    """The best settings, best first; where seeds were swept their mean, and a dot for each."""
+    series = _series([job for job in jobs if job.miou is not None], [key for key in swept_keys(jobs) if key != SEED])
+    scores = {name: [100 * (job.miou or 0.0) for job in members] for name, members in series.items()}
+    names = sorted(scores, key=lambda name: -statistics.mean(scores[name]))[:_MOST_BARS]
+    means = [statistics.mean(scores[name]) for name in names]
+    axes.barh(range(len(names)), means, height=0.66, color=BLUE)
+    for row, name in enumerate(names):
+        axes.text(max(scores[name]), row, f"  {means[row]:.1f}", va="center", fontsize=9, color=INK)
+        if len(scores[name]) > 1:
+            axes.plot(scores[name], [row] * len(scores[name]), "o", color=INK, markeredgecolor="white", markersize=6)
+    axes.set_yticks(range(len(names)), names, fontsize=8.5)
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.set_xlim(0, max(means) * 1.1 or 1.0)
     axes.set_xticks([])
 
 
@@ -183,7 +203,7 @@ def _series(jobs: Sequence[Job], keys: Sequence[str]) -> dict[str, list[Job]]:
     """The jobs by their choices for `keys`, in words."""
     series: dict[str, list[Job]] = {}
     for job in jobs:
-        label = ", ".join(f"{key}={value}" for key, value in choices_of(job, keys).items())
+        label = say_settings(choices_of(job, keys), ", ")
         series.setdefault(label, []).append(job)
     return series
 

@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from icnet.report.values import duration
+from icnet.report.values import duration, say_count
 from icnet.sweep.ledger import Job
 
 SEED = "seed"
@@ -15,12 +15,19 @@ _LONG = 8  # characters: what a search draws has sixteen digits
 
 @dataclass(frozen=True)
 class SeedGroup:
-    """The jobs that differ in their seed alone. std: of the sample (n - 1), None for a single job."""
+    """The jobs that differ in their seed alone. scores: mIoU by seed."""
 
     settings: Mapping[str, str]
-    values: tuple[float, ...]
-    mean: float
-    std: float | None
+    scores: Mapping[str, float]
+
+    @property
+    def mean(self) -> float:
+        return statistics.mean(self.scores.values())
+
+    @property
+    def std(self) -> float | None:
+        """Of the sample (n - 1); None for a single job."""
+        return statistics.stdev(self.scores.values()) if len(self.scores) > 1 else None
 
 
 def settings_of(job: Job) -> dict[str, str]:
@@ -57,27 +64,36 @@ def number_of(value: str) -> float | None:
 
 def group_seeds(jobs: Sequence[Job]) -> list[SeedGroup]:
     """Mean and standard deviation of mIoU over the seeds for every choice of the other settings, best mean first."""
-    keys = swept_keys(jobs)
-    if SEED not in keys:
-        return []
-    groups: dict[tuple[str, ...], list[float]] = {}
-    others = [key for key in keys if key != SEED]
+    others = [key for key in swept_keys(jobs) if key != SEED]
+    groups: dict[tuple[str, ...], dict[str, float]] = {}
     for job in jobs:
-        if job.miou is not None:
-            groups.setdefault(tuple(choices_of(job, others).values()), []).append(job.miou)
-    made = [_group(dict(zip(others, choice, strict=True)), values) for choice, values in groups.items()]
+        seed = settings_of(job).get(SEED)
+        if job.miou is not None and seed is not None:
+            groups.setdefault(tuple(choices_of(job, others).values()), {})[seed] = job.miou
+    made = [SeedGroup(dict(zip(others, choice, strict=True)), scores) for choice, scores in groups.items()]
     return sorted(made, key=lambda group: -group.mean)
 
 
 def say_seeds(group: SeedGroup) -> str:
     """61.2 ± 0.4 % over 3 seeds."""
     spread = "" if group.std is None else f" ± {percent(group.std)}"
-    return f"{percent(group.mean)}{spread} % over {len(group.values)} seed{'s' if len(group.values) > 1 else ''}"
+    return f"{percent(group.mean)}{spread} % over {say_count(len(group.scores), 'seed')}"
 
 
-def percent(ratio: float | None) -> str:
+def percent(ratio: float | None, digits: int = 2) -> str:
     """Per cent with two decimals, in which jobs of a sweep may differ; nothing for None."""
-    return "" if ratio is None else f"{100 * ratio:.2f}"
+    return "" if ratio is None else f"{round(100 * ratio, digits) + 0.0:.{digits}f}"  # a sum: no -0.0
+
+
+def image_ms(job: Job) -> str:
+    """The forward pass of one image in ms, as its report has it; nothing where it was not measured."""
+    value = (job.metrics or {}).get("image_ms")
+    return "" if value is None else f"{value:.1f}"
+
+
+def say_settings(settings: Mapping[str, str], between: str = " ") -> str:
+    """loss.sub4=0.08 loss.sub24=0.2; all jobs where nothing else is swept."""
+    return between.join(f"{key}={value}" for key, value in settings.items()) or "all jobs"
 
 
 def name_job(job: Job, jobs: Sequence[Job]) -> str:
@@ -108,8 +124,3 @@ def say_counts(jobs: Sequence[Job]) -> str:
 def _short(value: str) -> str:
     number = number_of(value)
     return value if number is None or len(value) <= _LONG else f"{number:.4g}"
-
-
-def _group(settings: Mapping[str, str], values: Sequence[float]) -> SeedGroup:
-    std = statistics.stdev(values) if len(values) > 1 else None
-    return SeedGroup(settings, tuple(values), statistics.mean(values), std)

@@ -1,7 +1,8 @@
-"""The table of a sweep on the terminal: best mIoU first, then means over seeds."""
+"""The table of a sweep on the terminal: best mIoU first, then means over seeds, and what they let one conclude."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from rich.console import Console
@@ -10,8 +11,20 @@ from rich.table import Table
 
 from icnet.errors import DataError
 from icnet.report.values import duration
+from icnet.sweep.compare import ONE_SEED, compare_settings, has_one_seed, say_difference
+from icnet.sweep.curve import fit_curves, say_gain
 from icnet.sweep.ledger import Job, Ledger
-from icnet.sweep.summary import choices_of, group_seeds, percent, rank, say_counts, say_seeds, swept_keys
+from icnet.sweep.summary import (
+    choices_of,
+    group_seeds,
+    image_ms,
+    percent,
+    rank,
+    say_counts,
+    say_seeds,
+    say_settings,
+    swept_keys,
+)
 from icnet.visualize.history import read_history
 
 _STYLES = {"failed": "red", "interrupted": "yellow", "running": "cyan"}
@@ -23,22 +36,34 @@ def print_sweep(ledger: Ledger, console: Console | None = None) -> None:
     jobs = list(ledger.jobs.values())
     console.print(escape(f"Sweep in {ledger.folder}: {say_counts(jobs)}"), highlight=False, soft_wrap=True)
     console.print(build_table(jobs))
-    for group in group_seeds(jobs):
-        choice = " ".join(f"{key}={value}" for key, value in group.settings.items())
-        console.print(f"mIoU {escape(choice + ': ' if choice else '')}{say_seeds(group)}", highlight=False)
+    for line in say_findings(jobs):
+        console.print(escape(line), highlight=False, soft_wrap=True)
     for job in jobs:
         if job.state == "failed":
             console.print(escape(f"job {job.number}: {job.error}"), style="red", highlight=False, soft_wrap=True)
 
 
+def say_findings(jobs: list[Job]) -> Iterator[str]:
+    """The means over seeds, the best settings against each of the others, what more frames would bring."""
+    groups = group_seeds(jobs)
+    if has_one_seed(groups):
+        yield ONE_SEED
+    else:
+        yield from (f"{say_settings(group.settings)}: mIoU {say_seeds(group)}" for group in groups)
+    for found in compare_settings(jobs)[: len(groups) - 1]:
+        yield f"{say_settings(found.a)} against {say_settings(found.b)}: {say_difference(found)}"
+    for curve in fit_curves(jobs):
+        yield f"{say_settings(curve.settings)}: {say_gain(curve)}"
+
+
 def build_table(jobs: list[Job]) -> Table:
-    """A row per job: number, swept settings, mIoU and pixel accuracy in per cent, time, state."""
+    """A row per job: number, swept settings, mIoU and pixel accuracy in per cent, ms of an image, time, state."""
     keys = swept_keys(jobs)
     table = Table()
-    for name in ("job", *keys, "mIoU %", "acc. %", "time", "state"):
+    for name in ("job", *keys, "mIoU %", "acc. %", "ms", "time", "state"):
         table.add_column(escape(name), justify="left" if name == "state" else "right", overflow="fold")
     for job in rank(jobs):
-        scores = (percent(job.miou), percent((job.metrics or {}).get("pixel_accuracy")))
+        scores = (percent(job.miou), percent((job.metrics or {}).get("pixel_accuracy")), image_ms(job))
         took = duration(job.seconds) if job.seconds else ""
         cells = (str(job.number), *choices_of(job, keys).values(), *scores, took, show_state(job))
         table.add_row(*map(escape, cells), style=_STYLES.get(job.state))

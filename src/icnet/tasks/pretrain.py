@@ -13,7 +13,7 @@ from icnet.model.work import count_macs, count_parameters
 from icnet.report.results import describe_machine, write_results
 from icnet.tasks.setup.build import build, run_folder
 from icnet.tasks.setup.loggers import finish_tracking
-from icnet.tasks.setup.network import build_trunk, start_trunk
+from icnet.tasks.setup.network import build_trunk, start_trunk, wants_list
 from icnet.tasks.setup.trainer import build_trainer, fit, start
 from icnet.training.pretrain import ClassificationModule, ImageNetDataModule
 from icnet.weights.download import sha256
@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 
 def pretrain(cfg: DictConfig) -> None:
     """Fit the classifier, write its accuracy and its checkpoints."""
+    if wants_list(cfg):
+        return
     begin = time.monotonic()
     start(cfg.seed)
     folder = run_folder()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pytorch_lightning as pl
 from omegaconf import DictConfig
 
 from icnet.data.check.check import check_samples
@@ -32,7 +33,8 @@ from icnet.tasks.prepare.table import print_summary
 from icnet.tasks.setup.build import build, run_folder
 from icnet.tasks.setup.device import choose_autocast
 from icnet.tasks.setup.loggers import finish_tracking
-from icnet.tasks.setup.network import Network, build_network
+from icnet.tasks.setup.network import Network, build_network, wants_list
+from icnet.tasks.setup.teacher import describe_teacher, find_label_maps, read_teacher
 from icnet.tasks.setup.trainer import build_trainer, fit, start
 from icnet.training.datamodule import SegmentationDataModule
 from icnet.training.evaluation import judge
@@ -46,20 +48,37 @@ _FATAL = (Kind.BROKEN, Kind.SIZE_MISMATCH, Kind.UNKNOWN_LABEL, Kind.BLENDED)  # 
 
 def train(cfg: DictConfig) -> None:
     """Fit, score the best checkpoint, write what a run leaves in its folder."""
-    begin = time.monotonic()
+    if wants_list(cfg):
+        return
     start(cfg.seed)
     folder = run_folder()
     trainer = build_trainer(cfg, folder, monitor="val/miou")
-    data: SegmentationDataModule = build(cfg.data)
-    network = build_network(cfg, data)
-    build_objective(cfg, data)  # refuses what cannot be before any data are read
+    data: SegmentationDataModule = build(cfg.data, label_maps=find_label_maps(cfg))
+    train_network(cfg, folder, trainer, data, build_network(cfg, data))
+
+
+def train_network(
+    cfg: DictConfig,
+    folder: Path,
+    trainer: pl.Trainer,
+    data: SegmentationDataModule,
+    network: Network,
+    known: Mapping[str, Any] | None = None,
+) -> Path:
+    """What `train` does with a network; returns the folder as all processes know it afterwards.
+
+    known: further metrics for results.json.
+    """
+    begin = time.monotonic()
+    teacher = read_teacher(cfg, data)
+    build_objective(cfg, data, teacher)  # refuses what cannot be before any data are read
     if data.prepare is not None:
         log.info("Preparing the frames in %s (some seconds, on first use)", data.root)
     data.prepare_data()
     data.setup()
     if data.table and trainer.is_global_zero:
         show_data(data)
-    module = build_module(cfg, data, network)
+    module = build_module(cfg, data, network, teacher)
     log.info(
         "%s: %d training and %d validation frames, %d classes; %.2f M parameters; folder %s",
         data.name,
@@ -76,8 +95,8 @@ def train(cfg: DictConfig) -> None:
     frames = JudgedDataset(data.val_set.samples, data.classes, bit_depth=engine.card.bit_depth)
     result = judge(trainer, engine, other_exits(engine), frames, data.num_workers)
     if not trainer.is_global_zero:
-        return
-    metrics = summarize_evaluation(result, data.classes) | measure_exits(engine, result, frames)
+        return folder
+    metrics = summarize_evaluation(result, data.classes) | measure_exits(engine, result, frames) | dict(known or {})
     protocol = describe_protocol(cfg, module, data, best)
     protocol |= {"parameters": engine.card.parameters, "timing": describe_timing(engine, frames)}
     protocol["macs"] = engine.count_macs(tuple(protocol["image_size"]))
@@ -88,6 +107,7 @@ def train(cfg: DictConfig) -> None:
     print_classes(metrics, "Validation, best checkpoint")
     log.info("mIoU %.4f; report: %s", metrics["miou"], folder / "report.html")
     finish_tracking(trainer, metrics, protocol, result.matrix, best)
+    return folder
 
 
 def show_data(data: SegmentationDataModule) -> None:
@@ -103,17 +123,22 @@ def show_data(data: SegmentationDataModule) -> None:
         raise DataError(summary.found.get(Kind.MEANT, fatal)[0] + more)
 
 
-def build_objective(cfg: DictConfig, data: SegmentationDataModule, weights: Sequence[float] | None = None) -> Objective:
+def build_objective(
+    cfg: DictConfig, data: SegmentationDataModule, teacher: Engine | None, weights: Sequence[float] | None = None
+) -> Objective:
     """What `loss` says. weights: of the classes, where they are computed from the labels."""
     given = cfg.loss.get("class_weights")
     if weights is None and given is not None and not isinstance(given, str):
         weights = check_weights([float(weight) for weight in given], data.classes)
-    made = {"class_weights": weights, "align_corners": cfg.model.align_corners}
+    made = {"class_weights": weights, "align_corners": cfg.model.align_corners, "teacher": teacher}
+    made["confidence"] = cfg.task.get("confidence")
     objective: Objective = build(cfg.loss, **{k: v for k, v in made.items() if k in arguments_of(cfg.loss._target_)})
     return objective
 
 
-def build_module(cfg: DictConfig, data: SegmentationDataModule, network: Network) -> SegmentationModule:
+def build_module(
+    cfg: DictConfig, data: SegmentationDataModule, network: Network, teacher: Engine | None
+) -> SegmentationModule:
     """The network in its LightningModule, with all that it is handed."""
     weights = None
     if isinstance(cfg.loss.get("class_weights"), str):
@@ -123,7 +148,7 @@ def build_module(cfg: DictConfig, data: SegmentationDataModule, network: Network
     module: SegmentationModule = build(
         cfg.module,
         net=network.net,
-        objective=build_objective(cfg, data, weights),
+        objective=build_objective(cfg, data, teacher, weights),
         optimizer=build(cfg.optimizer),
         scheduler=build(cfg.scheduler),
         normalize=network.normalize,
@@ -158,6 +183,7 @@ def describe_protocol(
         "flip": False,
         "classes": data.classes.to_dict(),
         "train_images": len(data.train_set),
+        **describe_teacher(cfg, data),
         "train_samples": int(module.trainer.fit_loop.total_batch_idx + 1) * data.batch_size * module.trainer.world_size,
         "crop_size": list(data.augment.crop_size),
         "seed": cfg.seed,

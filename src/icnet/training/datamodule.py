@@ -22,7 +22,9 @@ from icnet.data.layouts import Layout, Sample, split_names
 from icnet.data.named_values import read_values
 from icnet.data.pack.read import PackedFrames, open_packs
 from icnet.data.pipeline import count_cores
+from icnet.data.subset import take_share
 from icnet.data.transforms import Augment
+from icnet.data.unlabelled import JoinedDataset, JoinedSampler, count_joined, find_unlabelled
 from icnet.data.workers import init_worker
 from icnet.errors import ConfigError, DataError
 from icnet.model.icnet import SMALLEST_TRAINING
@@ -35,11 +37,13 @@ _PREFETCH = 4  # batches a worker is ahead: samples differ in what they cost
 class ResumableDataModule(pl.LightningDataModule):
     """Writes its place in the data into checkpoints, and goes on from there.
 
-    train_set; batch_size, per device; seed, of the order; weights, of the samples: set by the subclass.
+    train_set; batch_size, per device; joined, samples of a batch that are not of this order; seed, of the order; weights, of
+    the samples: set by the subclass.
     """
 
     train_set: Sized
     batch_size: int
+    joined = 0
     seed: int
     start = Place(0, 0)
     weights: npt.NDArray[np.float64] | None = None
@@ -60,8 +64,8 @@ class ResumableDataModule(pl.LightningDataModule):
 
     def build_sampler(self) -> TrainSampler:
         """The order of the training samples, from where a resumed run goes on."""
-        place = place_of(self.trainer)
-        return TrainSampler(len(self.train_set), self.batch_size, self.seed, *place, self.start, self.weights)
+        place, batch_size = place_of(self.trainer), self.batch_size - self.joined
+        return TrainSampler(len(self.train_set), batch_size, self.seed, *place, self.start, self.weights)
 
 
 class SegmentationDataModule(ResumableDataModule):
@@ -76,8 +80,12 @@ class SegmentationDataModule(ResumableDataModule):
     num_workers: processes that load; None chooses from the machine.
     train_split, val_split: one split or several.
     val_fraction, group, holdout: which training frames are set aside and validated on instead of val_split: see Division.
+    train_share: this share of the training frames (0..1) is trained on, see `take_share`; for learning curves.
     split: what is evaluated, one split or several; None: what training validates on.
     packed: the folder in which packs of splits are looked for, and taken where they fit; None: the files are read.
+    unlabelled: a folder of frames without labels, which join the others in training; null: none.
+    unlabelled_share: of each batch.
+    label_maps: a folder of label maps for these frames; None: a teacher answers for them.
     sampler: "rare": frames that hold rare classes come more often in training; None: each comes once an epoch.
     bit_depth: how many bits 16-bit images use; None: found over the training frames.
     table: how many frames of each part are looked at for the table before a training; 0: there is none.
@@ -104,9 +112,13 @@ class SegmentationDataModule(ResumableDataModule):
         val_fraction: float | None = None,
         group: str | None = None,
         holdout: str | Sequence[str] | None = None,
+        train_share: float = 1.0,
         split: str | Sequence[str] | None = None,
         packed: str | None = None,
         values: Mapping[int, str] | None = None,
+        unlabelled: str | None = None,
+        unlabelled_share: float = 0.5,
+        label_maps: str | None = None,
         sampler: str | None = None,
         bit_depth: int | None = None,
         table: int = 0,
@@ -121,6 +133,8 @@ class SegmentationDataModule(ResumableDataModule):
             raise ConfigError(
                 f"data.crop_size is {list(crop_size)}: with data.batch_size=1 each side must be at least 64"
             )
+        if not 0 < train_share <= 1:
+            raise ConfigError(f"data.train_share is {train_share}: give a share above 0, up to 1")
         self.name, self.root = name, Path(root)
         self.classes = classes if values is None else read_values(values)
         self.layout = layout(self.root)
@@ -129,12 +143,16 @@ class SegmentationDataModule(ResumableDataModule):
         self.division = Division(
             split_names(train_split), split_names(val_split), val_fraction, group, split_names(holdout or [])
         )
-        self.seed = seed
+        self.train_share, self.seed = train_share, seed
         self.split = None if split is None else split_names(split)
         _check_reading(sampler, bit_depth, table)
         self.sampler, self.bit_depth, self.table = sampler, bit_depth, table
         self.packed = None if packed is None else Path(packed)
         self._packs: dict[str, PackedFrames | None] = {}
+        self.unlabelled = None if unlabelled is None else Path(unlabelled)
+        self.label_maps = None if label_maps is None else Path(label_maps)
+        self.joined = 0 if unlabelled is None else count_joined(batch_size, unlabelled_share)
+        self._images: list[Path] = []  # looked for and said once, as packs are
         self.prepare, self.mean, self.std = prepare, mean, std
 
     def prepare_data(self) -> None:
@@ -143,12 +161,16 @@ class SegmentationDataModule(ResumableDataModule):
 
     def setup(self, stage: str | None = None) -> None:
         train, val = self.find_samples()
+        train = take_share(train, self.train_share)
         depth = self.bit_depth = self.bit_depth or find_bit_depth([sample.image for sample in train])
         if self.sampler == "rare" and self.weights is None:
             self.weights = weigh_frames(count_pixels(train, self.classes))
         train_packs = self._find_packs("Training", self.division.train, train, depth)
         val_packs = self._find_packs("Validation", self.division.packed_val, val, depth)
         self.train_set = SegmentationDataset(train, self.classes, self.augment, self.seed, train_packs, depth)
+        if self.unlabelled is not None:
+            self._images = self._images or find_unlabelled(self.unlabelled, train, val)
+            self.train_set = JoinedDataset(self.train_set, self._images, self.label_maps)
         self.val_set = SegmentationDataset(val, self.classes, packed=val_packs, bit_depth=depth)
 
     def find_samples(self) -> tuple[list[Sample], list[Sample]]:
@@ -181,6 +203,10 @@ class SegmentationDataModule(ResumableDataModule):
                 log.info("%s reads the files, not the packed frames: %s", what, error)
             self._packs[what] = packs
         return self._packs.get(what)
+
+    def build_sampler(self) -> TrainSampler:
+        labelled = super().build_sampler()
+        return JoinedSampler(labelled, len(self._images), self.joined) if self.joined else labelled
 
     def train_dataloader(self) -> DataLoader[Frame]:
         return build_loader(self.train_set, self.build_sampler(), self.batch_size, self.num_workers, self.trainer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from signal import SIGTERM
 from typing import Any
 
@@ -18,10 +19,12 @@ class SaveOnSignal(Callback):
 
     A validation is cut off, since its step is saved before it; several processes finish it together. Stands after
     `Checkpoints`.
+
+    folder: of the run, which `task.resume` takes.
     """
 
-    def __init__(self, checkpoints: Checkpoints) -> None:
-        self.checkpoints = checkpoints
+    def __init__(self, checkpoints: Checkpoints, folder: Path) -> None:
+        self.checkpoints, self.folder = checkpoints, folder
         self.received: int | None = None
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -59,8 +62,10 @@ class SaveOnSignal(Callback):
         return told if trainer.world_size == 1 else trainer.strategy.reduce_boolean_decision(told, all=False)
 
     def _stop(self, trainer: pl.Trainer) -> None:
-        saved = f" after step {trainer.global_step}, which is saved; go on with: python run.py task.resume="
-        raise interrupted(self.received or SIGTERM, f"{saved}{self.checkpoints.last.parents[1]}")
+        saved = (
+            f" after step {trainer.global_step}, which is saved; go on with: python run.py task.resume={self.folder}"
+        )
+        raise interrupted(self.received or SIGTERM, saved)
 
 
 def keep_signals(trainer: pl.Trainer) -> None:

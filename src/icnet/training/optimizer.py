@@ -69,7 +69,7 @@ def parameter_groups(
     decaying = {
         f"{name}.weight" if name else "weight"
         for name, m in net.named_modules()
-        if isinstance(m, (nn.Conv2d, nn.Linear))
+        if isinstance(m, (nn.Conv2d, nn.ConvTranspose2d, nn.Linear))
     }
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
     for name, parameter in net.named_parameters():

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from torch import Tensor
 
 from icnet.errors import ICNetError, WeightsError
-from icnet.model.icnet import ICNet, upgrade
+from icnet.model.icnet import STAGES, ICNet, upgrade
 from icnet.model.preprocess import WHOLE_DEPTH, Normalize
+from icnet.weights.hub import DESCRIPTION, WEIGHTS, fetch_repository
 from icnet.weights.read import read_content
 
 if TYPE_CHECKING:
     from icnet.data.labels import ClassTable
 
+_GUIDES = {"sub4": "guide4", "sub24": "guide24"}  # the classifiers that training alone needs
 _PARTS = {"architecture": dict, "classes": dict, "preprocessing": dict}
 
 
@@ -43,11 +45,18 @@ class Source(NamedTuple):
     def preprocessing(self) -> dict[str, Any]:
         return self.normalize.to_dict()
 
+    @property
+    def exits(self) -> tuple[str, ...]:
+        """The stages at which the network can end; one that was deployed may lack the classifiers of the others."""
+        return tuple(stage for stage in STAGES if f"{_GUIDES.get(stage, 'classifier')}.weight" in self.state)
+
     def build(self) -> ICNet:
         """The network with its weights, in eval mode, on the CPU."""
         net = self.build_bare()
+        absent = tuple(f"{guide}." for stage, guide in _GUIDES.items() if stage not in self.exits)
+        unused = {name: value for name, value in net.state_dict().items() if absent and name.startswith(absent)}
         try:
-            net.load_state_dict(self.state)
+            net.load_state_dict({**unused, **self.state})
         except RuntimeError as error:
             raise self._broken(error) from error
         return net.eval()
@@ -70,12 +79,24 @@ def load_checkpoint(path: str | Path) -> ICNet:
     return read_source(path).build()
 
 
+def load_pretrained(place: str | Path, revision: str | None = None) -> ICNet:
+    """The network of a folder in the hub's layout, or of the repository OWNER/NAME; see `load_checkpoint`."""
+    path = Path(place) / WEIGHTS if Path(place).is_dir() else fetch_repository(str(place), revision)
+    return load_checkpoint(path)
+
+
 def read_source(path: str | Path) -> Source:
-    """Read a checkpoint that training wrote; WeightsError where it is missing, broken or of another program."""
+    """Read a checkpoint, by its ending in the hub's format or the authors' file.
+
+    WeightsError where it is missing, broken or of another program.
+    """
     path = Path(path)
     content = read_content(path)
     if not is_ours(content):
-        raise WeightsError(f"{path} is no checkpoint of icnet: give the best.ckpt or last.ckpt of a training run")
+        beside = f", with its {DESCRIPTION} beside it" if path.name == WEIGHTS else ""
+        raise WeightsError(
+            f"{path} is no checkpoint of icnet{beside}: give the best.ckpt or last.ckpt of a training run"
+        )
     return to_source(path, content)
 
 

@@ -16,23 +16,31 @@ from torch import Tensor
 from torch.serialization import get_unsafe_globals_in_checkpoint
 
 from icnet.errors import WeightsError
+from icnet.weights.caffemodel import read_caffemodel
+from icnet.weights.hub import read_model
 
 # What torch's readers raise on files that are none of theirs, or torn
 BROKEN = (
     RuntimeError, OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, AssertionError, OverflowError,
     MemoryError, struct.error, pickle.UnpicklingError,
 )  # fmt: skip
+_READERS = {".safetensors": read_model, ".caffemodel": read_caffemodel}
 _FOREIGN = re.compile(r"Unsupported global: GLOBAL ([\w.]+)")  # as torch says it
 _WRAPPERS = ("state_dict", "model_state_dict", "model", "net")
 _PREFIXES = ("_orig_mod.", "module.", "model.", "net.")  # of compiled, parallel and wrapped networks
 
 
 def read_content(path: Path) -> dict[str, Any]:
-    """What torch.save wrote: plain data and tensors alone. WeightsError where it is not that."""
+    """What torch.save wrote: plain data and tensors alone; or the like of it from a file of another format.
+
+    WeightsError where it is none of these.
+    """
     if path.is_dir():
         raise WeightsError(f"{path} is a folder: give the file of weights in it")
     if not path.is_file():
         raise WeightsError(f"there is no file {path}: check the path")
+    if (read := _READERS.get(path.suffix)) is not None:
+        return read(path)
     try:
         with warnings.catch_warnings():  # of the pickle protocol: what is wrong with a file is said once, below
             warnings.simplefilter("ignore", UserWarning)

@@ -12,7 +12,7 @@ from icnet.errors import WeightsError
 from icnet.model.icnet import ICNet
 from icnet.model.trunk import Trunk, read_spec
 from icnet.weights.checkpoint import Source, is_ours, to_source
-from icnet.weights.download import fetch, is_url, verify_checksum
+from icnet.weights.download import is_url, locate
 from icnet.weights.read import read_content, tensors_of, unwrap
 
 _CLASSIFIERS = ("classifier.", "guide4.", "guide24.")
@@ -39,12 +39,8 @@ class Weights(NamedTuple):
 
 
 def read_weights(source: str | Path) -> Weights:
-    """The weights at a path or URL. A name with the start of its SHA-256 (resnet50-0676ba61.pth) is verified."""
-    if is_url(str(source)):
-        path = fetch(str(source))
-    else:
-        path = Path(source).expanduser()
-        verify_checksum(path)
+    """The weights at a path or URL, or of the hub. A checksum in a name (resnet50-0676ba61.pth) is verified."""
+    path = locate(source)
     try:
         content = read_content(path)
     except WeightsError:
@@ -102,7 +98,7 @@ def _has_trunk(state: Mapping[str, Tensor]) -> bool:
 def _compare(theirs: Mapping[str, Any], ours: Mapping[str, Any], path: Path) -> None:
     """Networks of equal shapes may still compute something else."""
     trunk = read_spec(theirs["backbone"]).to_dict()
-    pairs = [("align_corners", theirs["align_corners"], ours["align_corners"])]
+    pairs = [(key, theirs[key], ours[key]) for key in ("align_corners", "fusion")]
     pairs += [(key, value, ours["backbone"].get(key)) for key, value in trunk.items() if key != "stages"]
     differing = [f"{key} is {value} in the file, {own} here" for key, value, own in pairs if value != own]
     if differing:
@@ -129,5 +125,6 @@ def _check_fit(
         more = f" and {len(faults) - _MOST_NAMED} more" if len(faults) > _MOST_NAMED else ""
         raise WeightsError(
             f"{path} does not fit the network ({len(faults)} names): {'; '.join(faults[:_MOST_NAMED])}{more}. "
-            f"Choose the backbone that it was made with (torchvision's files need backbone=resnet50_imagenet){otherwise}"
+            "Choose the backbone that it was made with (torchvision's files need backbone=resnet50_imagenet; "
+            f"model.backbone.weights=list shows all){otherwise}"
         )

@@ -20,7 +20,7 @@ from icnet.data.check.values import Form
 from icnet.data.division import Division
 from icnet.data.images import write_image
 from icnet.data.labels import ClassTable
-from icnet.data.layouts import CityscapesLayout, FolderLayout, Layout, ListLayout
+from icnet.data.layouts import FolderLayout, Layout, ListLayout
 from icnet.errors import DataError
 
 CLASSES = ClassTable(["road", "car"], [(128, 64, 128), (0, 0, 142)])
@@ -322,7 +322,6 @@ def test_nothing_is_written_beside_the_originals(tree: Path) -> None:
         (FolderLayout, "../..", "it lies in {root}: set data.root={root}"),
         (FolderLayout, "images", "it lies in {root}: set data.root={root}"),
         (FolderLayout, "images/train", "it lies in {root}: set data.root={root}"),
-        (CityscapesLayout, ".", "this is the layout of data=folder"),
         (FolderLayout, "nowhere", "there is no folder"),
     ],
 )

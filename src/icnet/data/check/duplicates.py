@@ -51,7 +51,7 @@ def find_duplicates(places: Iterable[Place]) -> Iterator[Finding]:
     places = list(places)
     same = [*_groups((p for p in places if p.digest is not None), lambda place: place.digest)]
     for candidates in _groups((p for p in places if p.digest is None), lambda place: place.image.stat().st_size):
-        same += _groups(candidates, lambda place: hashlib.sha256(place.image.read_bytes()).digest())
+        same += _groups(candidates, lambda place: _digest(place.image))
     yield from map(_finding, same)
     said = {place.image for group in same for place in group}
     by_split: dict[str, list[Place]] = defaultdict(list)
@@ -74,6 +74,20 @@ def _find_near(here: Sequence[Place], there: Sequence[Place]) -> Iterator[Findin
                 f"{nearest.image} ({nearest.split}) and {place.image} ({place.split}) look the same: a score on one of them "
                 "flatters where the other trains; keep frames of one scene in one split",
             )
+
+
+def find_copies(images: Iterable[Path], originals: Iterable[Path]) -> dict[Path, Path]:
+    """Those of `images` that are one of `originals` byte for byte, under any name, and which. Read where lengths agree."""
+    by_length, images = defaultdict(list), list(images)
+    for original in originals:
+        by_length[original.stat().st_size].append(original)
+    near = [image for image in images if image.stat().st_size in by_length]
+    known = {_digest(path): path for length in {i.stat().st_size for i in near} for path in by_length[length]}
+    return {image: known[digest] for image in near if (digest := _digest(image)) in known}
+
+
+def _digest(path: Path) -> bytes:
+    return hashlib.sha256(path.read_bytes()).digest()
 
 
 def _finding(same: list[Place]) -> Finding:

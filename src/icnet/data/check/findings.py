@@ -12,6 +12,7 @@ class Kind(Enum):
 
     NO_SPLIT = ("no such split", True)
     BAD_LINE = ("bad line in a list", True)
+    BAD_ANNOTATION = ("annotation that cannot be read", True)
     MISSING_LABEL = ("image without label", True)
     WRONG_EXTENSION = ("label that is no PNG", True)
     BROKEN = ("broken file", True)
@@ -41,6 +42,8 @@ class Kind(Enum):
     UNREAD = ("file that is not read", False)
     NOTHING_LABELLED = ("label that ignores every pixel", False)
     ABSENT_CLASS = ("class without pixels", False)
+    ANNOTATION = ("said of the annotations", False)
+    OTHER_DATA = ("other data= fits", False)
     OTHER_CLASSES = ("other classes fit", False)
 
     def __init__(self, title: str, grave: bool) -> None:

@@ -3,19 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from icnet.data.camvid import is_original
-from icnet.data.layouts import CityscapesLayout, FolderLayout, KittiRoadLayout, Layout, ListLayout
+from icnet.data.layouts import Layout
 from icnet.errors import DataError
-
-_DATA: Mapping[str, Callable[[Path], Layout]] = {
-    "cityscapes": CityscapesLayout,
-    "kitti_road": KittiRoadLayout,
-    "folder": FolderLayout,
-    "list": ListLayout,
-}
 
 
 def holds(layout: Layout, splits: Sequence[str]) -> bool:
@@ -43,9 +36,6 @@ def say_place(error: DataError, layout: Callable[[Path], Layout], root: Path, sp
     for place in _around(root):
         if holds(layout(place), splits):
             return DataError(f"{fault}; it lies in {place}: set data.root={place}")
-    for name, other in _DATA.items():
-        if holds(other(root), splits):
-            return DataError(f"{fault}; this is the layout of data={name}")
     return error
 
 

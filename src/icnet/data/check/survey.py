@@ -8,7 +8,7 @@ from pathlib import Path
 from icnet.data.check.findings import Finding, Kind
 from icnet.data.division import find_shared, group_of, say_groups
 from icnet.data.images import FOREIGN
-from icnet.data.layouts import BadLine, Layout, MissingLabel, Sample, Survey
+from icnet.data.layouts import BadAnnotation, BadLine, Layout, MissingLabel, Sample, Survey
 from icnet.errors import DataError
 
 
@@ -34,7 +34,8 @@ def survey_splits(layout: Layout, splits: Sequence[str]) -> tuple[dict[str, Surv
 def find_by_name(survey: Survey) -> Iterator[Finding]:
     """Files that are missing, left over, or called like others."""
     for error in survey.refused:
-        yield Finding(Kind.BAD_LINE if isinstance(error, BadLine) else Kind.MISSING_LABEL, str(error))
+        kinds = {BadLine: Kind.BAD_LINE, BadAnnotation: Kind.BAD_ANNOTATION}
+        yield Finding(kinds.get(type(error), Kind.MISSING_LABEL), str(error))
     wanted = {error.label for error in survey.refused if isinstance(error, MissingLabel)}
     for orphan in survey.orphans:
         if orphan.suffix != ".png" and orphan.suffix.lower() == ".png" and orphan.with_suffix(".png") in wanted:
@@ -46,6 +47,7 @@ def find_by_name(survey: Survey) -> Iterator[Finding]:
             )
         else:
             yield Finding(Kind.ORPHAN, f"{orphan} belongs to no image")
+    yield from (Finding(Kind.ANNOTATION, note) for note in survey.notes)
     for path in survey.unread:
         unknown = f"{path} lies beside the images, but its name is not that of an image here"
         yield Finding(Kind.UNREAD, _say_foreign(path) or unknown)

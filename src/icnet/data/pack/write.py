@@ -181,7 +181,7 @@ def _verify(folder: Path, index: Index, kept: int) -> None:
 
 
 def _encode(sample: Sample, classes: ClassTable, kind: Kind) -> _Block:
-    image, label = read_pair(*sample, classes, kind.bit_depth)
+    image, label = read_pair(*sample, classes, bit_depth=kind.bit_depth)
     return _Block(len(label), label.shape[1], (encode_strips if kind.compressed else encode_plain)(image, label))
 
 

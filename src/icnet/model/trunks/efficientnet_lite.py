@@ -53,7 +53,6 @@ class EfficientNetLiteSpec:
 
     mean: ClassVar = (127 / 255,) * 3  # (pixel - 127) / 128
     std: ClassVar = (128 / 255,) * 3
-    imagenet: ClassVar = None  # arrives as a package
 
     stem: int
     stages: tuple[tuple[BlockSpec, ...], ...]

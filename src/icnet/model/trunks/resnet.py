@@ -94,12 +94,6 @@ class ResNetSpec:
         """Channels of conv3_1 (what the head returns) and of conv5 (what the tail returns)."""
         return self.stages[1][0].channels[-1], self.stages[3][-1].channels[-1]
 
-    @property
-    def imagenet(self) -> str | None:
-        """torchvision's, which have full width, the 7x7 stem and the stride on the 3x3."""
-        fitting = (file for maker, file in _TORCHVISION.items() if maker(stem="7x7", stride_on="3x3") == self)
-        return next((f"https://download.pytorch.org/models/{file}.pth" for file in fitting), None)
-
     def build(self, *, dilated: bool = True) -> ResNet:
         return ResNet(self, SEGMENTATION if dilated else CLASSIFICATION)
 
@@ -130,8 +124,9 @@ def resnet50(width: float = 1.0, stem: str = "3x3", stride_on: str = "1x1") -> R
     """ResNet-50, the trunk of the paper.
 
     width: multiple of all channel counts; 0.5 is the authors' deployed, compressed network.
-    stem: "3x3" (the authors' three 3x3 convolutions) or "7x7" (He et al., torchvision).
-    stride_on: "1x1" (authors) or "3x3" (torchvision's weights need this one).
+    stem: "3x3" (the authors' three 3x3 convolutions), "v1c" (three of half their width: GluonCV, OpenMMLab) or "7x7" (He et
+        al., torchvision).
+    stride_on: "1x1" (authors) or "3x3" (published weights need this one).
     """
     return _resnet("bottleneck", (3, 4, 6, 3), width, stem, stride_on)
 
@@ -141,21 +136,17 @@ def resnet101(width: float = 1.0, stem: str = "3x3", stride_on: str = "1x1") -> 
     return _resnet("bottleneck", (3, 4, 23, 3), width, stem, stride_on)
 
 
-_TORCHVISION = {
-    resnet18: "resnet18-f37072fd",
-    resnet34: "resnet34-b627a593",
-    resnet50: "resnet50-0676ba61",
-    resnet101: "resnet101-63fe2227",
-}
+# Channels of the stem's convolutions, in those of the first one of conv2
+_STEMS = {"3x3": (1, 1, 2), "v1c": (0.5, 0.5, 1), "7x7": (1,)}
 
 
 def _resnet(block: str, depths: Sequence[int], width: float, stem: str, stride_on: str) -> ResNetSpec:
-    if stem not in ("3x3", "7x7"):
-        raise ValueError(f"stem is {stem!r}: choose '3x3' (authors) or '7x7' (torchvision)")
+    if stem not in _STEMS:
+        raise ValueError(f"stem is {stem!r}: choose '3x3' (authors), 'v1c' (OpenMMLab) or '7x7' (torchvision)")
     base = round(64 * width)
     if base < 1:
         raise ValueError(f"width is {width}: the narrowest convolution would have no channel left; 0.5 is the authors'")
-    stem_channels = (base, base, 2 * base) if stem == "3x3" else (base,)
+    stem_channels = tuple(max(int(base * share), 1) for share in _STEMS[stem])
     stages, previous = [], stem_channels[-1]
     for stage, depth in enumerate(depths):
         inner = base * 2**stage

@@ -26,6 +26,7 @@ from icnet.sweep.command import build_environment
 from icnet.sweep.process import last_line
 from icnet.tasks.setup.build import build, run_folder
 from icnet.tasks.setup.network import build_network
+from icnet.tasks.setup.teacher import read_teacher
 from icnet.tasks.setup.trainer import build_stepper, fit, start
 from icnet.tasks.train import build_module
 from icnet.training.datamodule import SegmentationDataModule
@@ -95,7 +96,7 @@ def benchmark_step(cfg: DictConfig) -> None:
     network = build_network(cfg, data)
     data.prepare_data()
     data.setup()
-    module = build_module(cfg, data, network)
+    module = build_module(cfg, data, network, read_teacher(cfg, data))
     fit(cfg, trainer, module, data, data.augment.crop_size)
     if not trainer.is_global_zero:
         return

@@ -112,7 +112,7 @@ def read_judged(cfg: DictConfig) -> Judged:
         return Judged(data, frames, trained, other)
     if cfg.task.prediction_ids not in _IDS:
         raise ConfigError(f"task.prediction_ids is {cfg.task.prediction_ids!r}: choose train, label or null")
-    paths = match_predictions(samples, Path(cfg.task.predictions))
+    paths = match_predictions([sample.image for sample in samples], Path(cfg.task.predictions))
     return Judged(data, JudgedDataset(samples, data.classes, paths, _IDS[cfg.task.prediction_ids]))
 
 

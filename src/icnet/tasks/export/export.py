@@ -28,6 +28,7 @@ from icnet.report.page import write_report
 from icnet.report.results import write_results
 from icnet.streets.scene import draw_street
 from icnet.tasks.export.certificate import Certificate, certify, draw_differences
+from icnet.tasks.export.hub import HUB, write_repository
 from icnet.tasks.export.job import Job, read_job
 from icnet.tasks.setup.build import run_folder
 from icnet.tasks.setup.trainer import build_evaluator, start
@@ -54,6 +55,9 @@ def export(cfg: DictConfig) -> None:
     begin = time.monotonic()
     start(cfg.seed)
     folder = run_folder()
+    if cfg.task.format == HUB:
+        export_repository(cfg, folder, begin)
+        return
     job = read_job(cfg)
     with make_drafts(folder) as (draft, aside):
         log.info("Writing %s in %s", job.order.format, job.order.precision)
@@ -70,6 +74,15 @@ def export(cfg: DictConfig) -> None:
         file = folder / f"model.rejected{made.path.suffix}"
         raise ICNetError(f"{file} {fault}; the frames that differ most: report.html")
     log.info("%s; report: %s", say_end(metrics, folder / made.path.name), folder / "report.html")
+
+
+def export_repository(cfg: DictConfig, folder: Path, begin: float) -> None:
+    """The checkpoint itself in the hub's layout: nothing is traced, and nothing lost."""
+    with make_drafts(folder) as (draft, _):
+        metrics, protocol = write_repository(cfg, draft)
+        name_files(draft, folder, "model")
+    write_results(folder, "export", cfg.name, metrics, protocol, time.monotonic() - begin)
+    log.info("For the hub, in %s: README.md, its picture, config.json and %s", folder, protocol["file"])
 
 
 def make_file(job: Job, max_drop: float, draft: Path, aside: Path) -> Made:

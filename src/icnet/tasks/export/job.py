@@ -42,12 +42,17 @@ class Job:
     protocol: dict[str, Any]
 
 
-def read_job(cfg: DictConfig) -> Job:
-    """ConfigError, DataError or WeightsError for what cannot be."""
+def read_checkpoint(cfg: DictConfig) -> tuple[Path, Source]:
+    """What is exported."""
     checkpoint = check_checkpoint(cfg.ckpt)
     if is_exported(checkpoint):
         raise ConfigError(f"ckpt={checkpoint} is exported already: give the checkpoint that it was made of")
-    source = read_source(checkpoint)
+    return checkpoint, read_source(checkpoint)
+
+
+def read_job(cfg: DictConfig) -> Job:
+    """ConfigError, DataError or WeightsError for what cannot be."""
+    checkpoint, source = read_checkpoint(cfg)
     order = read_order(cfg.task, source)
     check_used(cfg.task)
     runtime = find_runtime(cfg.task.runtime) if order.format == "web" else None
@@ -65,6 +70,7 @@ def read_job(cfg: DictConfig) -> Job:
 def check_used(task: DictConfig) -> None:
     """Refuse what the command line says without effect on this file."""
     idle = {"runtime": task.format != "web", "calibration": task.precision != "int8", "max_drop": not task.certify}
+    idle |= {"results": True, "license": True}  # of task.format=hub
     if unused := [f"task.{key}" for key, is_idle in idle.items() if is_idle and given_setting(f"task.{key}")]:
         raise ConfigError(
             f"{', '.join(unused)}: without effect with task.format={task.format} task.precision={task.precision} "

@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,16 +17,21 @@ from icnet.data.check.check import check_data
 from icnet.data.check.facts import Facts
 from icnet.data.check.findings import Finding, Kind
 from icnet.data.check.place import holds, say_place
-from icnet.data.check.propose import explain, propose_classes, read_names
+from icnet.data.check.propose import Names, explain, propose_classes, read_names
 from icnet.data.check.summary import Summary
-from icnet.data.division import Division
+from icnet.data.check.values import Form, count_values
+from icnet.data.division import Division, frames_of
+from icnet.data.formats.drawn import BACKGROUND, DrawnLayout
+from icnet.data.images import decode_label
 from icnet.data.labels import ClassTable
-from icnet.data.layouts import CityscapesLayout, Layout, ListLayout, split_names
+from icnet.data.layouts import CityscapesLayout, Layout, Named, split_names
 from icnet.errors import ConfigError, DataError
 from icnet.files import writing
 from icnet.report.check import say_reading, write_check
+from icnet.report.pictures import Picture
 from icnet.report.results import describe_machine, write_results
 from icnet.tasks.prepare.convert import convert_camvid, draw_labels, write_lists, write_packs
+from icnet.tasks.prepare.picture import picture_frames
 from icnet.tasks.prepare.propose import (
     check_name,
     choice_of,
@@ -36,11 +41,13 @@ from icnet.tasks.prepare.propose import (
     training_command,
     write_files,
 )
+from icnet.tasks.prepare.recognise import AUTO, describe, name_other, recognise
 from icnet.tasks.prepare.table import print_summary, show_progress
 from icnet.tasks.setup.build import build, run_folder
 
 log = logging.getLogger(__name__)
 
+_SLIVERS = 0.05  # of the pixels under no polygon: then frames are meant to be labelled whole
 _VAL_FRACTION = 0.2  # of the training frames validates, for a proposal, where nothing else does
 
 
@@ -51,6 +58,9 @@ def prepare(cfg: DictConfig) -> None:
     """
     begin = time.monotonic()
     check_settings(cfg)
+    understood = list(recognise(cfg))
+    for line in understood:
+        log.info("%s", line)
     advice = list(convert_camvid(cfg))
     layout = open_layout(cfg)
     advice += draw_labels(cfg.task.labels, layout, splits_of(cfg))
@@ -63,7 +73,8 @@ def prepare(cfg: DictConfig) -> None:
     finally:
         for line in advice:
             log.info("%s", line)
-        write_findings(cfg, replace(summary, advice=tuple(advice)), files, time.monotonic() - begin)
+        summary = replace(summary, advice=(*understood, *advice))
+        write_findings(cfg, summary, files, picture(layout, summary), time.monotonic() - begin)
     if summary.grave:
         count = sum(map(len, summary.grave.values()))
         raise DataError(
@@ -77,7 +88,7 @@ def check_settings(cfg: DictConfig) -> None:
     task, data = cfg.task, cfg.data
     if task.save_as is not None:
         check_name(task.save_as)
-    if task.lists and data.layout._target_.endswith(ListLayout.__name__):
+    if task.lists and data.name == "list":
         raise ConfigError("task.lists=true: these data are read from lists already")
     if task.lists and choice_of("data/classes") in (None, "none"):
         raise ConfigError(
@@ -91,8 +102,9 @@ def check_settings(cfg: DictConfig) -> None:
 
 
 def has_classes(cfg: DictConfig) -> bool:
-    """Whether somebody said what the labels mean."""
-    return not OmegaConf.is_missing(cfg.data.classes, "names")
+    """Whether somebody said what the labels mean. Of lists conf/ only guesses it, so that a proposal looks at them."""
+    guessed = cfg.data.name == "list" and not any(s.startswith("data/classes=") for s in given_settings())
+    return not OmegaConf.is_missing(cfg.data.classes, "names") and not (guessed and cfg.task.save_as)
 
 
 def open_layout(cfg: DictConfig) -> Layout:
@@ -103,6 +115,7 @@ def open_layout(cfg: DictConfig) -> Layout:
     layout: Layout = build(cfg.data.layout)(Path(cfg.data.root))
     if cfg.data.get("prepare"):
         build(cfg.data.prepare)(layout.root)
+    cfg.data.layout = describe(layout)
     if not division_of(cfg).cuts and not has_classes(cfg) and not holds(layout, split_names(cfg.data.val_split)):
         cfg.data.val_fraction = _VAL_FRACTION
         log.info("There is no validation split: data.val_fraction=%s sets training frames aside", _VAL_FRACTION)
@@ -140,27 +153,62 @@ def examine(cfg: DictConfig, layout: Layout) -> Summary:
                 layout,
                 looked_at(cfg, layout),
                 classes,
-                propose=lambda facts: propose(facts, layout.root),
+                propose=lambda facts: propose(facts, layout),
                 division=division_of(cfg),
                 deep=cfg.task.deep,
                 bit_depth=cfg.data.bit_depth,
                 progress=progress,
             )
         except DataError as error:
-            raise say_place(error, build(cfg.data.layout), layout.root, splits_of(cfg)) from error
-    if classes is None or any(finding.kind is Kind.UNKNOWN_LABEL for finding in facts.findings):
+            raise find_remedy(error, cfg, layout) from error
+    odd = any(finding.kind in (Kind.MISSING_LABEL, Kind.UNREAD) for finding in facts.findings)
+    if odd and (other := name_other(cfg, layout.root)):
+        facts.findings.append(Finding(Kind.OTHER_DATA, other))
+    unnamed = classes is None and not isinstance(layout, Named)
+    if unnamed or any(finding.kind is Kind.UNKNOWN_LABEL for finding in facts.findings):
         for name in fitting_tables(facts.values):
             facts.findings.append(Finding(Kind.OTHER_CLASSES, f"data/classes={name} gives every value a meaning"))
     return Summary(cfg.data.name, os.path.abspath(layout.root), facts, tuple(split_names(cfg.data.train_split)))
 
 
-def propose(facts: Facts, root: Path) -> ClassTable | None:
+def find_remedy(error: DataError, cfg: DictConfig, layout: Layout) -> DataError:
+    """The error of data that are not there, with where they are or what reads them."""
+    if not isinstance(layout, DrawnLayout):  # which would look through all that lies in the folders above, too
+        told = say_place(error, build(cfg.data.layout), layout.root, splits_of(cfg))
+        if told is not error:
+            return told
+    other = name_other(cfg, layout.root)
+    return error if other is None else DataError(f"{str(error).partition(';')[0]}; {other}")
+
+
+def propose(facts: Facts, layout: Layout) -> ClassTable | None:
     """Classes from the values of the label files; where none can be, the findings say why."""
     try:
-        return propose_classes(facts.values, read_names(root), facts.form)
+        return propose_classes(facts.values, names_of(layout, facts), facts.form)
     except DataError as error:
-        facts.findings.append(Finding(Kind.NO_CLASSES, str(error)))
+        facts.findings.append(Finding(Kind.NO_CLASSES, f"{error}{ask_swapped(layout, facts)}"))
         return None
+
+
+def ask_swapped(layout: Layout, facts: Facts) -> str:
+    """Whether images lie where labels should: what a question adds to the fault of those."""
+    first = layout.survey(facts.splits[0].name).samples[:1]
+    if not first or not any(label.is_blended for label in facts.labels):
+        return ""
+    image = count_values(decode_label(first[0].image))
+    few = f"; {first[0].image} has {image.distinct} values alone: are the folders of images and labels swapped?"
+    return "" if image.is_blended else few
+
+
+def names_of(layout: Layout, facts: Facts) -> Names:
+    """What the values are called. Slivers that polygons leave between them are no class."""
+    if not isinstance(layout, Named):
+        return read_names(layout.root)
+    names = dict(layout.class_names)
+    counts: Mapping[int, int] = facts.values.get(Form.IDS, {})
+    if isinstance(layout, DrawnLayout) and counts.get(0, 0) < _SLIVERS * sum(counts.values()):
+        names[0] = "unlabelled"
+    return Names(None, names, {})
 
 
 def write_requested(cfg: DictConfig, layout: Layout, summary: Summary, files: Mapping[Path, str]) -> Iterator[str]:
@@ -175,8 +223,13 @@ def write_requested(cfg: DictConfig, layout: Layout, summary: Summary, files: Ma
         yield from write_packs(layout, splits_of(cfg), summary.classes, folder, depth, compress=cfg.task.compress)
     if ignored := [row.value for row in summary.value_rows if files and row.meaning == "ignored"]:
         yield f"Of no class in the proposal, and ignored: {', '.join(ignored)}"
+    if files and isinstance(layout, DrawnLayout):
+        yield (
+            f"Pixels under no shape are {BACKGROUND}: to leave them out, take it out of the classes (label_ids then says "
+            "the others' values) and put 0 into ignored_ids"
+        )
     if files and summary.classes is not None:
-        yield from explain(summary.classes, summary.facts.values, read_names(layout.root))
+        yield from explain(summary.classes, summary.facts.values, names_of(layout, summary.facts))
     if cfg.task.save_as:
         write_files(files)
         yield f"Wrote {' and '.join(map(str, files))}: look at the names and colours of the classes"
@@ -184,10 +237,20 @@ def write_requested(cfg: DictConfig, layout: Layout, summary: Summary, files: Ma
     elif files:
         yield "These classes are a proposal: task.save_as=NAME writes it, and data=NAME trains with it"
     else:
-        yield f"Train: {training_command(*given_settings(), root)}"
+        chosen = [f"data={cfg.data.name}" if setting == f"data={AUTO}" else setting for setting in given_settings()]
+        yield f"Train: {training_command(*chosen, root)}"
 
 
-def write_findings(cfg: DictConfig, summary: Summary, files: Mapping[Path, str], seconds: float) -> None:
+def picture(layout: Layout, summary: Summary) -> list[Picture]:
+    """Frames that are trained on; none where they cannot be read, which the findings say."""
+    if summary.grave or summary.classes is None:
+        return []
+    return picture_frames(frames_of(layout, summary.train), summary.classes, summary.facts.bit_depth)
+
+
+def write_findings(
+    cfg: DictConfig, summary: Summary, files: Mapping[Path, str], frames: Sequence[Picture], seconds: float
+) -> None:
     """prepare.json, report.html and, last, results.json in the folder of the run."""
     folder = run_folder()
     with writing(folder / "prepare.json") as part:
@@ -196,7 +259,7 @@ def write_findings(cfg: DictConfig, summary: Summary, files: Mapping[Path, str],
             encoding="utf-8",
             errors="backslashreplace",  # names of files in another encoding
         )
-    write_check(folder, summary, {str(path): content for path, content in files.items()})
+    write_check(folder, summary, {str(path): content for path, content in files.items()}, frames)
     metrics = {
         "pairs": {split.name: split.pairs for split in summary.facts.splits},
         "to_mend": {kind.title: len(texts) for kind, texts in summary.grave.items()},

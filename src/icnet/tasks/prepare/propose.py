@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
+import yaml
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from icnet.data.check.propose import choose_crop, classes_yaml, data_yaml
 from icnet.data.check.summary import Summary
@@ -22,7 +22,6 @@ from icnet.data.labels import ClassTable
 from icnet.errors import ConfigError, ICNetError
 from icnet.files import make_folder, writing
 from icnet.model.preprocess import WHOLE_DEPTH
-from icnet.tasks.setup.build import build
 
 _PACKAGE = Path(__file__).parents[2]
 _NAME = re.compile(r"[A-Za-z][\w-]*", re.ASCII)
@@ -45,7 +44,7 @@ def check_name(name: str) -> None:
         raise ConfigError(
             f"task.save_as is {name!r}: give a name of letters, digits, - and _ that starts with a letter"
         )
-    places = [folder / "data" / part / f"{name}.yaml" for folder in _config_folders() for part in ("", "classes")]
+    places = [folder / "data" / part / f"{name}.yaml" for folder in config_folders() for part in ("", "classes")]
     if there := [place for place in [*places, *_files_of(name)] if place.exists()]:
         raise ConfigError(f"task.save_as={name}: {there[0]} is there already; choose another name, or remove that file")
 
@@ -86,7 +85,7 @@ def write_files(files: Mapping[Path, str]) -> None:
 def training_command(*settings: str) -> str:
     """The command line that trains with these settings; it names the folder of own configurations where there is one."""
     door = ["python", "run.py"] if Path(sys.argv[0]).name == "run.py" else ["icnet"]
-    main, own = _config_folders()[0], _own_folder()
+    main, own = config_folders()[0], _own_folder()
     return shlex.join([*door, *(["--config-dir", str(own)] if own != main and own.is_dir() else []), *settings])
 
 
@@ -104,9 +103,9 @@ def choice_of(group: str) -> str | None:
 
 def fitting_tables(values: Mapping[Form, Mapping[int, int]]) -> Iterator[str]:
     """The known class tables that give every value of some label files a meaning, and of which most classes occur."""
-    for folder in _config_folders():
+    for folder in config_folders():
         for path in sorted((folder / "data" / "classes").glob("*.yaml")):
-            table = _read_table(path)
+            table = read_table(path)
             if table is None:
                 continue
             known = {form: meanings(table, form) for form in values}
@@ -115,21 +114,23 @@ def fitting_tables(values: Mapping[Form, Mapping[int, int]]) -> Iterator[str]:
                 yield path.stem
 
 
-def _read_table(path: Path) -> ClassTable | None:
-    """A class table of the configuration, with those it is based on; None where that takes Hydra itself to put together."""
-    node = OmegaConf.load(path)
-    if not isinstance(node, DictConfig):
+def read_table(path: Path) -> ClassTable | None:
+    """A class table of the configuration, with those it is based on; None where it is none.
+
+    Read without OmegaConf, which takes long for the long ones.
+    """
+    node = yaml.load(path.read_bytes(), Loader=yaml.CSafeLoader)
+    if not isinstance(node, dict):
         return None
-    parents = []
     for name in node.pop("defaults", []):
-        places = [folder / "data" / "classes" / f"{name}.yaml" for folder in _config_folders()]
+        places = [folder / "data" / "classes" / f"{name}.yaml" for folder in config_folders()]
         if (place := next((p for p in places if p.is_file()), None)) is not None:
-            parents.append(OmegaConf.load(place))
+            node = yaml.load(place.read_bytes(), Loader=yaml.CSafeLoader) | node
+    node.pop("_target_", None)
     try:
-        table: ClassTable = build(cast("DictConfig", OmegaConf.merge(*parents, node)))
-    except (OmegaConfBaseException, ICNetError):
+        return ClassTable(**node)
+    except (TypeError, ValueError, ICNetError):
         return None
-    return table
 
 
 def _files_of(name: str) -> tuple[Path, Path]:
@@ -142,11 +143,11 @@ def _own_folder() -> Path:
 
     An installed icnet keeps its configuration inside the package, which an update replaces: then ./conf.
     """
-    *_, last = _config_folders()
+    *_, last = config_folders()
     return Path("conf").absolute() if last.is_relative_to(_PACKAGE) else last
 
 
-def _config_folders() -> list[Path]:
+def config_folders() -> list[Path]:
     """The configuration's own folder, then the one given by --config-dir."""
     sources = {source.provider: source.path for source in HydraConfig.get().runtime.config_sources}
     return [Path(sources[provider]) for provider in ("main", "command-line") if provider in sources]

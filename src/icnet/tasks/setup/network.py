@@ -18,13 +18,13 @@ from icnet.model.trunk import Trunk, TrunkSpec
 from icnet.tasks.setup.build import build
 from icnet.training.datamodule import SegmentationDataModule
 from icnet.weights.checkpoint import Source, read_source
+from icnet.weights.published import find_published, list_published
 from icnet.weights.start import Loaded, Weights, load_trunk, load_weights, read_weights
-from icnet.weights.wheels import find_wheel
 
 log = logging.getLogger(__name__)
 
 ARCHITECTURES = ("config", "file")
-_IMAGENET = "imagenet"
+_IMAGENET, _LIST = "imagenet", "list"
 
 
 class Network(NamedTuple):
@@ -81,7 +81,8 @@ def _configure(cfg: DictConfig, data: SegmentationDataModule) -> Network:
     """The network of `model`; it reads frames as its trunk is used to, where the data do not say otherwise."""
     trunk = build_trunk(cfg)
     try:
-        net = ICNet(trunk, len(data.classes), cfg.model.fusion_channels, cfg.model.align_corners)
+        model = cfg.model
+        net = ICNet(trunk, len(data.classes), model.fusion_channels, model.align_corners, fusion=model.fusion)
     except (TypeError, ValueError) as error:
         raise ConfigError(f"model: {error}") from error
     return Network(net, Normalize(data.mean or trunk.mean, data.std or trunk.std), frozenset())
@@ -123,18 +124,17 @@ def start_trunk(cfg: DictConfig, net: nn.Module, trunk: Trunk) -> Loaded:
     return loaded
 
 
-def choose_trunk_weights(wanted: str, spec: TrunkSpec) -> str | Path:
+def wants_list(cfg: DictConfig) -> bool:
+    """Whether model.backbone.weights=list asks for nothing but what weights there are, which are printed."""
+    if cfg.model.backbone.weights != _LIST:
+        return False
+    print(list_published(build_trunk(cfg)))
+    return True
+
+
+def choose_trunk_weights(wanted: str, spec: TrunkSpec) -> str:
     """model.backbone.weights= as a path or URL."""
-    if wanted != _IMAGENET:
-        return wanted
-    if (installed := find_wheel(spec)) is not None:
-        return installed
-    if spec.imagenet is None:
-        raise WeightsError(
-            "model.backbone.weights=imagenet: there are no published weights for this trunk; choose one of full width, such "
-            "as backbone=resnet50_imagenet"
-        )
-    return spec.imagenet
+    return find_published(spec).url if wanted == _IMAGENET else wanted
 
 
 def _say(loaded: Loaded) -> str:

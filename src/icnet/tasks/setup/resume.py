@@ -13,6 +13,7 @@ from icnet.errors import ConfigError
 # What may be given anew; anything else would make it another run
 ANEW = ("trainer.max_steps", "trainer.max_epochs", "trainer.devices", "logger", "data.num_workers")
 _LONGER = ("trainer.max_steps", "trainer.max_epochs")
+_IN_ROUNDS = ("compress",)  # tasks that train several times, each time as long
 
 
 def resumed_config(cfg: DictConfig, overrides: Sequence[str]) -> DictConfig | None:
@@ -25,11 +26,14 @@ def resumed_config(cfg: DictConfig, overrides: Sequence[str]) -> DictConfig | No
     saved = read_saved(check_resumable(folder))
     given = [o for o in overrides if _key(o) != "task.resume" and o not in _earlier(folder)]
     keys = [_key(o) for o in given if not _is_as_before(o, cfg, saved, folder)]
-    refused = [key for key in keys if key not in ANEW]
+    in_rounds = saved.task.name in _IN_ROUNDS
+    anew = [key for key in ANEW if not (in_rounds and key in _LONGER)]
+    refused = [key for key in keys if key not in anew]
     if refused:
+        start = "" if in_rounds else f" with task.weights={folder}/checkpoints/last.ckpt"
         raise ConfigError(
-            f"{', '.join(refused)} would make {folder} another run: start a new one with task.weights={folder}/checkpoints/"
-            f"last.ckpt, or resume with none but {', '.join(ANEW)}"
+            f"{', '.join(refused)} would make {folder} another run: start a new one{start}, or resume with none but "
+            f"{', '.join(anew)}"
         )
     for key in keys:
         OmegaConf.update(saved, key, OmegaConf.select(cfg, key), merge=False)

@@ -14,8 +14,10 @@ from icnet.engines.load import load_engine
 from icnet.engines.views import Scheme, view
 from icnet.errors import ConfigError, WeightsError
 from icnet.tasks.setup.device import choose_autocast
-from icnet.weights.download import sha256
+from icnet.weights.download import locate, sha256
+from icnet.weights.hub import WEIGHTS
 
+_IN_FOLDERS = ("checkpoints/best.ckpt", "best.ckpt", WEIGHTS)
 _HOW_IT_RUNS = ("model.channels_last", "model.compile")
 
 
@@ -38,7 +40,7 @@ def read_trained(cfg: DictConfig, checkpoint: str | None = None) -> Trained:
 
 
 def check_checkpoint(given: str | None) -> Path:
-    """The file that ckpt= names; the network is in it, and cannot be chosen once more beside it."""
+    """The file that ckpt= names, by its path or hub:OWNER/NAME; it has the network, which is not chosen once more."""
     if not given:
         raise ConfigError("no checkpoint is given: add ckpt=RUN/checkpoints/best.ckpt")
     chosen = [
@@ -48,9 +50,9 @@ def check_checkpoint(given: str | None) -> Path:
     ]
     if chosen:
         raise ConfigError(f"{', '.join(chosen)}: a checkpoint brings its own network; leave it out")
-    path = Path(given).expanduser()
+    path = locate(given)
     if path.is_dir():
-        found = next((p for p in (path / "checkpoints" / "best.ckpt", path / "best.ckpt") if p.is_file()), None)
+        found = next((p for p in (path / name for name in _IN_FOLDERS) if p.is_file()), None)
         raise WeightsError(
             f"{path} is a folder: give the file" + (f", ckpt={found}" if found else " of the checkpoint")
         )

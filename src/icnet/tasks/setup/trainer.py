@@ -19,7 +19,7 @@ from torch import nn
 from icnet.data.workers import naming_deaths
 from icnet.errors import ConfigError, ICNetError
 from icnet.processes import is_follower
-from icnet.tasks.setup.build import build
+from icnet.tasks.setup.build import build, run_folder
 from icnet.tasks.setup.device import choose_precision
 from icnet.tasks.setup.loggers import build_loggers
 from icnet.tracking.tracker import Examples
@@ -73,7 +73,7 @@ def build_callbacks(cfg: DictConfig, folder: Path, monitor: str) -> list[pl.Call
     progress = Progress(cfg.trainer.val_check_interval, cfg.trainer.check_val_every_n_epoch)
     checkpoints = Checkpoints(folder / "checkpoints", monitor, cfg.task.save_every_steps, cfg.task.save_every_minutes)
     own = [StopOnNonFinite(), progress, ImagesPerSecond(), MetricsFile(folder / "metrics.csv"), checkpoints, Examples()]
-    return [*chosen, *own, SaveOnSignal(checkpoints)]
+    return [*chosen, *own, SaveOnSignal(checkpoints, run_folder())]
 
 
 def build_stepper(cfg: DictConfig, folder: Path, steps: int, callbacks: list[pl.Callback]) -> pl.Trainer:

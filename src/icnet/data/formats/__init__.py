@@ -1,0 +1,1 @@
+"""What annotation tools write, one file a format. A new one: a file here, a YAML in conf/data, a test."""

@@ -1,0 +1,71 @@
+"""CVAT's "CVAT for images 1.1"; its "segmentation mask 1.1" has the folders of Pascal VOC, see voc.py."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path, PurePosixPath
+from xml.etree.ElementTree import Element
+
+from icnet.data.formats.drawn import Annotated, DrawnLayout, Outline
+from icnet.data.formats.paint import Mask, Polygon, Shape
+from icnet.data.formats.runs import decode_runs
+from icnet.data.formats.source import mentions, read_xml, split_of
+from icnet.data.layouts import BadAnnotation
+
+
+@dataclass(frozen=True)
+class Cvat(DrawnLayout):
+    """root/annotations.xml, one or two folders below too (a job each); images by name, in images/ as exported with them.
+
+    Polygons and masks are drawn by z_order, then in the file's order; a frame of several jobs has the shapes of all. Boxes,
+    lines and points are no areas. A subset, or a folder of images,
+    that is called like a split is one.
+    """
+
+    @property
+    def signs(self) -> list[str]:
+        return ["an annotations.xml of CVAT for images"]
+
+    def declared(self) -> Iterator[str]:
+        for document in self._documents.values():
+            for name in document.iterfind("meta//labels/label/name"):
+                yield name.text or ""
+
+    def annotated(self) -> Iterator[Annotated]:
+        for source, document in self._documents.items():
+            for image in document.iterfind("image"):
+                subset, name = image.get("subset", ""), image.attrib["name"]
+                split = split_of(subset or str(PurePosixPath(name).parent))
+                folders = [source.parent / "images" / subset, source.parent / "images", source.parent, self.root]
+                yield Annotated(self.images.find(name, folders), split, source, partial(_read, image))
+
+    @cached_property
+    def sources(self) -> list[Path]:
+        near = [path for path in self.files if path.suffix == ".xml" and len(path.relative_to(self.root).parts) <= 3]
+        return [path for path in near if mentions(path, "<annotations>", "<image ")]
+
+    @cached_property
+    def _documents(self) -> dict[Path, Element]:
+        documents = {source: read_xml(source) for source in self.sources}
+        for source, document in documents.items():
+            if any("name" not in image.attrib for image in document.iterfind("image")):
+                raise BadAnnotation(f"{source} has an image without a name: export it again as CVAT for images 1.1")
+        return documents
+
+
+def _read(image: Element) -> Outline:
+    shapes = [part for part in image if part.tag in ("polygon", "mask")]
+    shapes.sort(key=lambda part: int(part.get("z_order", "0")))
+    return Outline(int(image.attrib["height"]), int(image.attrib["width"]), [_shape(part.attrib) for part in shapes])
+
+
+def _shape(part: dict[str, str]) -> Shape:
+    if "points" in part:
+        return Shape(
+            part["label"], Polygon([[list(map(float, point.split(","))) for point in part["points"].split(";")]])
+        )
+    left, top, width, height = (int(part[key]) for key in ("left", "top", "width", "height"))
+    runs = partial(decode_runs, [int(count) for count in part["rle"].split(",")], height, width)
+    return Shape(part["label"], Mask(runs, left, top))

@@ -1,0 +1,101 @@
+"""LabelMe: a JSON file an image."""
+
+from __future__ import annotations
+
+import base64
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from icnet.data.formats.drawn import Annotated, DrawnLayout, Outline
+from icnet.data.formats.paint import Area, Mask, Polygon, Shape
+from icnet.data.formats.runs import decode_picture
+from icnet.data.formats.source import mentions, read_json, split_of
+from icnet.data.headers import read_size
+from icnet.data.layouts import BadAnnotation
+from icnet.files import make_folder, writing
+
+_CORNERS = 64  # of a circle
+_AREAS = ("polygon", "rectangle", "circle", "mask")
+
+
+@dataclass(frozen=True)
+class LabelMe(DrawnLayout):
+    """NAME.json beside NAME.jpg, or with the image that it names, or with the image inside; in subfolders too.
+
+    Polygons, rectangles, circles and masks are drawn in the file's order, the parts of a group each by itself; lines and
+    points are no areas. A folder that is called like a split is one.
+    """
+
+    @property
+    def signs(self) -> list[str]:
+        return ["JSON files with shapes and an imagePath"]
+
+    def declared(self) -> list[str]:
+        """In the alphabet's order: there is no other."""
+        return sorted({str(s["label"]) for source in self.sources for s in _load(source)["shapes"] if _is_area(s)})
+
+    def annotated(self) -> Iterator[Annotated]:
+        beside: dict[Path, list[Path]] = defaultdict(list)
+        for path in self.images.all:
+            beside[path.with_suffix("")].append(path)
+        for source in self.sources:
+            images = beside.get(source.with_suffix(""), [])
+            image = images[0] if len(images) == 1 else self._find(source)
+            split = split_of(source.relative_to(self.root).parent.as_posix())
+            yield Annotated(image, split, source, partial(_read, source, image))
+
+    @cached_property
+    def sources(self) -> list[Path]:
+        return [p for p in self.files if p.suffix == ".json" and mentions(p, '"shapes"', '"imagePath"')]
+
+    def _find(self, source: Path) -> Path:
+        """The image that a file names, or the one inside it, written to where label maps are kept."""
+        content = _load(source)
+        image = self.images.find(str(content["imagePath"]), [source.parent])
+        if image in self.images.all or not content.get("imageData"):
+            return image
+        place = self.folder / source.relative_to(self.root).with_suffix(image.suffix)
+        if not place.is_file():
+            make_folder(place.parent)
+            with writing(place) as part:
+                part.write_bytes(base64.b64decode(content["imageData"]))
+        return place
+
+
+def _load(source: Path) -> Any:
+    content = read_json(source)
+    if not isinstance(content, dict) or not isinstance(content.get("shapes"), list) or "imagePath" not in content:
+        raise BadAnnotation(f"{source} has no shapes or imagePath: it is no file of LabelMe; move it away")
+    return content
+
+
+def _is_area(shape: Mapping[str, Any]) -> bool:
+    return shape.get("shape_type", "polygon") in _AREAS
+
+
+def _read(source: Path, image: Path) -> Outline:
+    content = _load(source)
+    size = content.get("imageHeight"), content.get("imageWidth")
+    height, width = size if all(size) else read_size(image)
+    return Outline(height, width, [Shape(str(s["label"]), _area(s)) for s in content["shapes"] if _is_area(s)])
+
+
+def _area(shape: Mapping[str, Any]) -> Area:
+    points = np.asarray(shape["points"], np.float64)
+    kind = shape.get("shape_type", "polygon")
+    if kind == "polygon":
+        return Polygon([points])
+    (x, y), (other_x, other_y) = points
+    if kind == "rectangle":
+        return Polygon([np.array([(x, y), (other_x, y), (other_x, other_y), (x, other_y)])])
+    if kind == "circle":
+        angles = np.linspace(0, 2 * np.pi, _CORNERS, endpoint=False)
+        radius = np.hypot(other_x - x, other_y - y)
+        return Polygon([np.stack([x + radius * np.cos(angles), y + radius * np.sin(angles)], axis=1)])
+    return Mask(lambda: decode_picture(base64.b64decode(shape["mask"])), int(min(x, other_x)), int(min(y, other_y)))

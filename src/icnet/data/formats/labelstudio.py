@@ -1,0 +1,104 @@
+"""Label Studio's JSON export (not JSON-MIN): a list of tasks, each with an image and what people drew on it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import numpy as np
+
+from icnet.data.formats.drawn import Annotated, DrawnLayout, Outline
+from icnet.data.formats.paint import Area, Mask, Polygon, Shape
+from icnet.data.formats.runs import decode_brush
+from icnet.data.formats.source import mentions, read_json, split_of
+from icnet.data.headers import read_size
+from icnet.data.layouts import BadAnnotation, is_image
+
+_KINDS = ("polygonlabels", "brushlabels")
+_UPLOADED = re.compile(r"^[0-9a-f]{8}-")  # what an upload puts before a name
+
+
+@dataclass(frozen=True)
+class LabelStudio(DrawnLayout):
+    """root/*.json with the images anywhere below root, under the name of the task or the one before its upload.
+
+    Polygons and brushes are drawn in their order. Of several annotations of a task the one marked as ground truth counts,
+    else the last one; tasks that nobody annotated are left out.
+    """
+
+    @property
+    def signs(self) -> list[str]:
+        return ["a JSON export of Label Studio"]
+
+    def declared(self) -> list[str]:
+        """In the alphabet's order: the export names no other."""
+        results = (r for _, task in self._tasks for r in _choose(task) or () if r.get("type") in _KINDS)
+        return sorted({_label(result) for result in results})
+
+    def annotated(self) -> Iterator[Annotated]:
+        for source, task in self._tasks:
+            if (results := _choose(task)) is not None:
+                name = _image_name(source, task)
+                image = self._find(name)
+                split = split_of(str(PurePosixPath(name).parent))
+                yield Annotated(image, split, source, partial(_read, results, image))
+
+    def _find(self, name: str) -> Path:
+        near = [self.root, self.root / "images"]
+        image = self.images.find(name, near)
+        before = _UPLOADED.sub("", Path(name).name)
+        return image if image in self.images.all else self.images.find(before, near)
+
+    @cached_property
+    def sources(self) -> list[Path]:
+        near = [path for path in self.files if path.suffix == ".json" and path.parent == self.root]
+        return [path for path in near if mentions(path, '"annotations"', '"result"', '"data"')]
+
+    @cached_property
+    def _tasks(self) -> list[tuple[Path, Any]]:
+        contents = {source: read_json(source) for source in self.sources}
+        for source, content in contents.items():
+            if not isinstance(content, list) or not all(isinstance(t, dict) and "annotations" in t for t in content):
+                raise BadAnnotation(
+                    f"{source} is no list of tasks with annotations: export it from Label Studio as JSON"
+                )
+        return [(source, task) for source, content in contents.items() for task in content]
+
+
+def _choose(task: Mapping[str, Any]) -> Sequence[Mapping[str, Any]] | None:
+    done = [annotation for annotation in task["annotations"] if not annotation.get("was_cancelled")]
+    best = [annotation for annotation in done if annotation.get("ground_truth")] or done
+    return best[-1]["result"] if best else None
+
+
+def _image_name(source: Path, task: Mapping[str, Any]) -> str:
+    """Out of an address: /data/upload/1/1f2e3d4c-a.jpg, /data/local-files/?d=a.jpg or https://..."""
+    for value in task.get("data", {}).values():
+        if isinstance(value, str):
+            address = urlsplit(value)
+            name = unquote(parse_qs(address.query).get("d", [address.path])[0])
+            if is_image(Path(name)):
+                return name
+    raise BadAnnotation(f"{source}: task {task.get('id')} names no image; take it out of the project, and export again")
+
+
+def _label(result: Mapping[str, Any]) -> str:
+    return str(result["value"][result["type"]][0])
+
+
+def _read(results: Sequence[Mapping[str, Any]], image: Path) -> Outline:
+    drawn = [result for result in results if result.get("type") in _KINDS]
+    height, width = (drawn[0]["original_height"], drawn[0]["original_width"]) if drawn else read_size(image)
+    return Outline(height, width, [Shape(_label(r), _area(r["value"], height, width)) for r in drawn])
+
+
+def _area(value: Mapping[str, Any], height: int, width: int) -> Area:
+    """Points are in per cent of the frame."""
+    if "points" in value:
+        return Polygon([np.asarray(value["points"], np.float64) * (width / 100, height / 100)])
+    return Mask(partial(decode_brush, value["rle"], height, width))

@@ -1,0 +1,54 @@
+"""Images with a label map each, in the folders and under the names that people give them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+
+from icnet.data.layouts import FolderLayout, is_image
+from icnet.data.walk import walk
+
+# Folders of images and of label maps, the ones that are told apart best first
+_FOLDERS = (
+    *(("images/{split}", f"{labels}/{{split}}") for labels in ("labels", "masks", "annotations")),
+    *((f"{{split}}/{images}", f"{{split}}/{labels}") for images in ("images", "image", "imgs", "img")
+      for labels in ("labels", "label", "masks", "mask", "annotations")),
+    *(("{split}", f"{{split}}{labels}") for labels in ("_labels", "_masks", "annot")),
+    *((images, labels) for images in ("images", "image", "imgs", "img", "JPEGImages")
+      for labels in ("labels", "label", "masks", "mask", "annotations", "SegmentationClassPNG", "SegmentationClass")),
+    ("{split}", "{split}/masks"), ("{split}", "{split}"), (".", "masks"), (".", "labels"), (".", "."),
+)  # fmt: skip
+_MARKS = ("", "_mask", "_L", "_label", "_labels", "_gt", "_seg", "-mask", ".mask")
+_SUFFIXES = (".png", ".bmp", ".tif", ".tiff", ".jpg")  # JPEG last: what is wrong with it is said when it is read
+_SPLITS: tuple[dict[str, str], ...] = (
+    {}, {"val": "valid"}, {"train": "training", "val": "validation"}, {"val": "validation"},
+    {"train": "Train", "val": "Val", "test": "Test"},
+)  # fmt: skip
+_ENOUGH = 0.5  # of the images must have a label map
+
+
+def find_pairs(root: Path) -> FolderLayout:
+    """The folders and names by which most of the images below root have a label map; where none do, one that lacks them."""
+    for (images, labels), splits in product(_FOLDERS, _SPLITS):
+        layout = FolderLayout(root, images, labels, splits=splits)
+        if ("{split}" in images or not splits) and not layout.lacks() and (ending := _ending(layout)):
+            return replace(layout, ending=ending)
+    return FolderLayout(root)
+
+
+def _ending(layout: FolderLayout) -> str | None:
+    """What most label maps have in place of their images' suffix."""
+    folder, labels = layout.folders("train")
+    same = folder == labels
+    every = [p for p in walk(folder) if is_image(p) and (same or not p.is_relative_to(labels))]
+    images = [path.relative_to(folder) for path in every]
+    files = {path.relative_to(labels) for path in walk(labels)}
+
+    def count(ending: str) -> int:
+        pairs = ((image, image.with_name(image.stem + ending)) for image in images)
+        return sum(label in files and not (same and label == image) for image, label in pairs)
+
+    counts = {mark + suffix: count(mark + suffix) for suffix, mark in product(_SUFFIXES, _MARKS)}
+    best = max(counts, key=lambda ending: counts[ending])
+    return best if counts[best] > _ENOUGH * (len(images) - same * counts[best]) else None

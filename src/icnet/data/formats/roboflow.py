@@ -1,0 +1,38 @@
+"""Roboflow's semantic segmentation masks; its COCO segmentation is read by coco.py."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from icnet.data.layouts import BadAnnotation, FolderLayout
+
+_CLASSES = "_classes.csv"
+
+
+@dataclass(frozen=True)
+class Roboflow(FolderLayout):
+    """root/{train,valid,test}/NAME.jpg with NAME_mask.png of ids beside it; train/_classes.csv names them."""
+
+    images: str = "{split}"
+    labels: str = "{split}"
+    ending: str = "_mask.png"
+    splits: Mapping[str, str] = field(default_factory=lambda: {"val": "valid"})
+
+    @property
+    def signs(self) -> list[str]:
+        return [*super().signs[:1], f"{super().signs[0]}/{_CLASSES}"]
+
+    @property
+    def class_names(self) -> Mapping[int, str]:
+        """As in Named: a line is `Pixel Value, Class`, after a head."""
+        path = self.folders("train")[0] / _CLASSES
+        if not path.is_file():
+            return {}
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            _, *rows = csv.reader(file, skipinitialspace=True)
+        try:
+            return {int(value): name.strip() for value, name in rows}
+        except ValueError as error:
+            raise BadAnnotation(f"{path}: a line is not `Pixel Value, Class` ({error}); export it again") from error

@@ -1,0 +1,112 @@
+"""Reads what all formats are made of: JSON, XML, and images by the names that a tool gives them."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+from xml.etree.ElementTree import Element, TreeBuilder
+from xml.parsers import expat
+
+from icnet.data.layouts import BadAnnotation, is_image
+from icnet.errors import DataError
+
+_SPLITS = {
+    "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "test": "test",
+    "testing": "test",
+}  # fmt: skip
+
+
+def read_json(path: Path) -> Any:
+    """BadAnnotation names line and column of a fault."""
+    try:
+        return json.loads(_read(path))
+    except json.JSONDecodeError as error:
+        raise BadAnnotation(
+            f"{path}, line {error.lineno}, column {error.colno}: no JSON ({error.msg}); export it again"
+        ) from error
+    except (UnicodeDecodeError, RecursionError) as error:
+        raise BadAnnotation(f"{path} is no JSON in UTF-8: export it again") from error
+
+
+def read_xml(path: Path) -> Element:
+    """The root of a document. One that declares a type, and with it entities, is refused: no labelling tool writes any."""
+
+    def refuse(*_: object) -> None:
+        raise BadAnnotation(f"{path} declares a document type, as no labelling tool does: export it again")
+
+    builder, parser = TreeBuilder(), expat.ParserCreate()
+    parser.StartElementHandler, parser.EndElementHandler = builder.start, builder.end
+    parser.CharacterDataHandler, parser.StartDoctypeDeclHandler = builder.data, refuse
+    try:
+        parser.Parse(_read(path), True)
+    except expat.ExpatError as error:
+        raise BadAnnotation(
+            f"{path}, line {error.lineno}, column {error.offset + 1}: no XML ({expat.ErrorString(error.code)}); "
+            "export it again"
+        ) from error
+    return builder.close()
+
+
+def mentions(path: Path, *words: str) -> bool:
+    """Whether all of these stand in a file, somewhere: cheaper than to read it."""
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return False
+    return all(word.encode() in content for word in words)
+
+
+def split_of(place: str) -> str:
+    """The split that a path names, in its last part that names any: train where none does."""
+    for part in reversed(PurePosixPath(place).parts):
+        for word in re.split(r"[^a-z]+", part.lower()):
+            if word in _SPLITS:
+                return _SPLITS[word]
+    return "train"
+
+
+class Images:
+    """The images below a folder, by name."""
+
+    def __init__(self, root: Path, files: Iterable[Path]) -> None:
+        self.root = root
+        self.all = {path for path in files if is_image(path)}
+        self._folders = {path.parent for path in self.all}
+        self._named: dict[str, list[Path]] = defaultdict(list)
+        for path in sorted(self.all):
+            self._named[path.name].append(path)
+
+    def find(self, name: str, near: Sequence[Path]) -> Path:
+        """The file that a tool calls `name`: in one of the folders `near`, or else the one whose path ends so.
+
+        A file that is not there gets the path where it is expected. DataError where two could be meant.
+        """
+        parts = PurePosixPath(name.replace("\\", "/")).parts
+        relative = PurePosixPath(*[part for part in parts if part not in ("/", "..", ".") and not part.endswith(":")])
+        for folder in near:
+            if (place := folder / relative) in self.all:
+                return place
+        shared = {path: _count_shared(path, relative) for path in self._named.get(relative.name, ())}
+        found = [path for path, count in shared.items() if count == max(shared.values())]
+        if len(found) > 1:
+            raise BadAnnotation(
+                f"{found[0]} and {found[1]} could both be {name!r}: rename one, or move it out of {self.root}"
+            )
+        return found[0] if found else next((f for f in near if f in self._folders), near[0]) / relative
+
+
+def _count_shared(path: Path, name: PurePosixPath) -> int:
+    """How many parts are the same, from the last one upwards."""
+    pairs = zip(reversed(path.parts), reversed(name.parts), strict=False)
+    return next((count for count, (one, other) in enumerate(pairs) if one != other), len(name.parts))
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error.strerror}): check the path and its permissions") from error

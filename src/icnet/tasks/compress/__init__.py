@@ -1,0 +1,1 @@
+"""task=compress: rounds of cutting and fine-tuning."""

@@ -1,0 +1,61 @@
+"""Downloaded exports, unpacked beside themselves."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from icnet.data.formats import unzip
+from icnet.data.formats.unzip import unpack
+from icnet.errors import DataError
+
+
+def archive(path: Path, files: dict[str, bytes]) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as content:
+        for name, data in files.items():
+            content.writestr(name, data)
+    return path
+
+
+def test_an_archive_becomes_the_folder_of_its_name_once(tmp_path: Path) -> None:
+    made = archive(tmp_path / "my export.zip", {"a/b.txt": b"1", "__MACOSX/a/._b.txt": b"", "c.txt": b"2"})
+    assert unpack(made) == tmp_path / "my export"
+    assert sorted(p.name for p in (tmp_path / "my export").rglob("*")) == ["a", "b.txt", "c.txt"]
+    (tmp_path / "my export/drawn").mkdir()
+    assert unpack(made) == tmp_path / "my export"
+
+
+def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "x").mkdir()
+    with pytest.raises(DataError, match=r"/x is there already, without a\.txt of x\.zip"):
+        unpack(archive(tmp_path / "x.zip", {"a.txt": b""}))
+
+
+@pytest.mark.parametrize("name", ["../a.txt", "/a.txt", "b/../../a.txt", "..\\a.txt", "C:\\a.txt"])
+def test_a_path_that_leaves_the_folder_is_refused_and_nothing_is_written(name: str, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    made = archive(tmp_path / "in/x.zip", {"ok": b"", name: b""})
+    with pytest.raises(DataError, match="leaves its folder"):
+        unpack(made)
+    assert [p.name for p in tmp_path.rglob("*")] == ["in", "x.zip"]
+
+
+def test_an_archive_that_would_become_far_larger_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A million zeros shrink to a thousandth."""
+    made = archive(tmp_path / "x.zip", {"zeros": bytes(10**6)})
+    unpack(made)
+    monkeypatch.setattr(unzip, "_FREE", 10**5)
+    with pytest.raises(DataError, match="would become 1,000,000: unpack it by hand"):
+        unpack(made)
+
+
+def test_an_archive_that_is_cut_off_or_damaged_leaves_nothing(tmp_path: Path) -> None:
+    made = archive(tmp_path / "x.zip", {"a.txt": bytes(range(256)) * 50})
+    whole = made.read_bytes()
+    for content in (whole[:-30], whole[:60] + b"xx" + whole[62:]):
+        made.write_bytes(content)
+        with pytest.raises(DataError, match=r"x\.zip cannot be unpacked"):
+            unpack(made)
+    assert [p.name for p in tmp_path.iterdir()] == ["x.zip"]
