@@ -115,9 +115,9 @@ def check_config(config: DictConfig) -> None:
 
 
 def settle_values(config: DictConfig) -> None:
-    """Let the classes be what data.values says, and take that away: nothing else knows it."""
-    with open_dict(config):
-        if (values := config.data.pop("values", None)) is not None:
+    """Let the classes be what data.values says, also where nothing else says any."""
+    if (values := config.data.get("values")) is not None:
+        with open_dict(config):
             config.data.classes = classes_of(values)
 
 

@@ -18,7 +18,7 @@ from yaml import MarkedYAMLError
 _HYDRA_KEYS = ("_target_", "_partial_", "_convert_", "_recursive_", "_args_")
 _SIMPLE = (int, float, bool, str, list, type(None))
 # Keys that the tasks use themselves before a node is built, and values that stand for something computed
-_OWN_KEYS: dict[str, dict[str, Any]] = {"model.backbone": {"weights": str | None}, "data": {"values": Any}}
+_OWN_KEYS = {"model.backbone": {"weights": str | None}}
 _OWN_VALUES = {"loss.class_weights": ("median_frequency", "log")}
 _NOISE = re.compile(r"(object_type=|reference_type=|See https:|, set env var).*")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence, Sized
+from collections.abc import Callable, Mapping, Sequence, Sized
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from icnet.data.dataset import EvalSampler, Frame, Place, SegmentationDataset, T
 from icnet.data.division import Division
 from icnet.data.labels import IGNORE, ClassTable
 from icnet.data.layouts import Layout, Sample, split_names
+from icnet.data.named_values import read_values
 from icnet.data.pack.read import PackedFrames, open_packs
 from icnet.data.pipeline import count_cores
 from icnet.data.subset import take_share
@@ -72,7 +73,7 @@ class SegmentationDataModule(ResumableDataModule):
 
     name: of the data set, for results and tables.
     root: its folder; layout: root -> Layout.
-    classes: what the labels mean.
+    classes: what the labels mean; values: the same by the values of the label files, counts where it is given.
     augment: crop_size -> Augment.
     crop_size: (height, width) of a training sample.
     batch_size: per device, in training; validation takes one frame after the other, as they may differ in size.
@@ -114,6 +115,7 @@ class SegmentationDataModule(ResumableDataModule):
         train_share: float = 1.0,
         split: str | Sequence[str] | None = None,
         packed: str | None = None,
+        values: Mapping[int, str] | None = None,
         unlabelled: str | None = None,
         unlabelled_share: float = 0.5,
         label_maps: str | None = None,
@@ -133,7 +135,8 @@ class SegmentationDataModule(ResumableDataModule):
             )
         if not 0 < train_share <= 1:
             raise ConfigError(f"data.train_share is {train_share}: give a share above 0, up to 1")
-        self.name, self.root, self.classes = name, Path(root), classes
+        self.name, self.root = name, Path(root)
+        self.classes = classes if values is None else read_values(values)
         self.layout = layout(self.root)
         self.augment = augment(crop_size)
         self.batch_size, self.num_workers = batch_size, num_workers

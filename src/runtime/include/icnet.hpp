@@ -55,7 +55,7 @@ class Network {
   // By the numbers in label maps.
   const std::vector<Class>& classes() const;
 
-  // How many bits the 16-bit images used that it learnt from: a frame has the highest 8 of these. 16: all, or none were.
+  // How many bits the 16-bit images used that it learnt from: a frame has the highest 8 of these. 16: all of them.
   unsigned bit_depth() const;
 
  private:

@@ -89,8 +89,8 @@ Frame turn(Frame frame, unsigned orientation) {
   return made;
 }
 
-// Values of 16 bits, the higher byte first, to the highest 8 of the bits that are used. They stand as a frame of twice the
-// width.
+// Values of 16 bits, the higher byte first, to the highest 8 of the bits that are used. They stand as a frame of
+// twice the width.
 void narrow(Frame& frame, unsigned bit_depth) {
   frame.width /= 2;
   for (std::size_t i = 0; i < frame.pixels.size() / 2; ++i) {
