@@ -4,6 +4,8 @@ import multiprocessing
 import os
 import signal
 import subprocess
+import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,7 +25,7 @@ from icnet.data.layouts import FolderLayout
 from icnet.data.pack.read import open_packs
 from icnet.data.pack.write import pack
 from icnet.data.transforms import Augment
-from icnet.data.workers import Board, init_worker, naming_deaths
+from icnet.data.workers import Board, init_worker, naming_deaths, worker_context
 from icnet.errors import DataError
 
 CLASSES = ClassTable(["road", "car"], [(128, 64, 128), (0, 0, 142)])
@@ -172,20 +174,26 @@ def test_workers_compute_with_one_thread_each() -> None:
     assert next(iter(loader)).tolist() == [[1, 1]]
 
 
+at_fork: list[Callable[[], None]] = []
+os.register_at_fork(after_in_child=lambda: [act() for act in at_fork])
+
+
 @pytest.mark.skipif(not hasattr(signal, "sigwaitinfo"), reason="this system does not tell who sent a signal")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
 def test_a_worker_ends_when_its_parent_says_so_and_no_other(number: signal.Signals) -> None:
-    """As Ctrl-C, `timeout` and SLURM signal every process of a run."""
-    context = multiprocessing.get_context("fork")
+    """As Ctrl-C, `timeout` and SLURM signal every process of a run; also where a library starts a thread at a fork."""
+    context: Any = worker_context()
     ready, more = context.Event(), context.Event()
+    at_fork.append(lambda: threading.Thread(target=time.sleep, args=(60,), daemon=True).start())
 
     def work() -> None:
         init_worker(0)
         ready.set()
         more.wait()
 
-    worker = context.Process(target=work)
+    worker = context.Process(target=work, daemon=True)
     worker.start()
+    at_fork.clear()
     ready.wait()
     subprocess.run(["kill", f"-{number.name.removeprefix('SIG')}", str(worker.pid)], check=True)
     worker.join(0.3)

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
+from multiprocessing.context import BaseContext
 from pathlib import Path
 from typing import TypeVar
 
@@ -37,6 +38,31 @@ def init_worker(worker: int) -> None:
     torch.set_num_threads(1)
     heed_parent_alone()
     gc.freeze()  # the collector would touch every object of the parent, and so copy the pages they share
+
+
+if sys.platform != "win32":
+    from multiprocessing.context import ForkContext, ForkProcess
+
+    class Worker(ForkProcess):
+        """A process that begins with `SIGNALS` blocked: libraries that look after themselves at a fork (OpenTelemetry does,
+        and with it W&B) start threads in it before `init_worker` is called, and one that took a signal would end it."""
+
+        def start(self) -> None:
+            before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+            try:
+                super().start()
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    class WorkerContext(ForkContext):
+        """Where a loader takes its workers from."""
+
+        Process = Worker
+
+
+def worker_context() -> BaseContext | None:
+    """For a DataLoader that has workers; None, the system's own way, where processes are not forked."""
+    return WorkerContext() if multiprocessing.get_start_method() == "fork" else None
 
 
 def heed_parent_alone() -> None:

@@ -25,7 +25,7 @@ from icnet.data.pipeline import count_cores
 from icnet.data.subset import take_share
 from icnet.data.transforms import Augment
 from icnet.data.unlabelled import JoinedDataset, JoinedSampler, count_joined, find_unlabelled
-from icnet.data.workers import init_worker
+from icnet.data.workers import init_worker, worker_context
 from icnet.errors import ConfigError, DataError
 from icnet.model.icnet import SMALLEST_TRAINING
 from icnet.model.preprocess import WHOLE_DEPTH
@@ -259,6 +259,7 @@ def build_loader(
         persistent_workers=workers > 0,
         prefetch_factor=_PREFETCH if workers > 0 else None,
         worker_init_fn=init_worker,
+        multiprocessing_context=worker_context() if workers > 0 else None,
     )
 
 
