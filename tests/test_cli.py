@@ -112,7 +112,7 @@ BROKEN = "# @package _global_\nname: x\n seed: 1\n"
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        (["data=null"], ["icnet: You must specify 'data', e.g, data=<OPTION> Available options: base camvid"]),
+        (["data=null"], ["icnet: You must specify 'data', e.g, data=<OPTION> Available options: "]),
         (
             ["backbone=resnet5"],
             ["icnet: In 'config': Could not find 'backbone/resnet5' Available options in 'backbone': "],
