@@ -51,6 +51,7 @@ def test_a_misspelt_setting_behind_a_plus_is_refused_in_one_line_and_leaves_noth
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_data_that_is_not_there_is_one_line_with_the_remedy(tmp_path: Path) -> None:
     done = icnet("data=camvid", "data.root=nowhere", cwd=tmp_path)
     assert done.returncode == 1
@@ -58,6 +59,7 @@ def test_data_that_is_not_there_is_one_line_with_the_remedy(tmp_path: Path) -> N
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_a_folder_with_an_earlier_run_is_refused_untouched(tmp_path: Path) -> None:
     earlier = tmp_path / "run"
     earlier.mkdir()

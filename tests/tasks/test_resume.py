@@ -234,6 +234,7 @@ def test_a_setting_that_an_older_icnet_did_not_write_has_todays_default(
     assert (config.optimizer.lr, config.data.name) == (0.123, "camvid")
 
 
+@pytest.mark.slow
 def test_a_run_of_an_older_icnet_goes_on_to_its_end(run_icnet: Run, streets: Path) -> None:
     folder = run_icnet("trainer.max_steps=1")
     (folder / ".hydra").mkdir()

@@ -64,6 +64,7 @@ def test_a_checkpoint_says_which_of_its_parameters_did_not_start_anew(run_icnet:
     assert not [name for name in loaded if name.startswith(("classifier", "guide"))]
 
 
+@pytest.mark.slow
 def test_weights_that_learned_from_otherwise_normalised_frames_are_taken_with_a_warning(
     run_icnet: Run, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -114,6 +115,7 @@ def test_the_network_of_a_file_does_not_fit_another_configuration(run_icnet: Run
         run_icnet(f"task.weights={pruned}")
 
 
+@pytest.mark.slow
 def test_a_resumed_run_needs_the_file_it_started_from_no_more(run_icnet: Run, tmp_path: Path, pruned: Path) -> None:
     multiple = (
         "optimizer.lr=1e-3",
