@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from icnet.data.division import Division, find_shared, propose_group
-from icnet.data.layouts import Layout, Sample, Survey
+from icnet.data.samples import Layout, Sample, Survey
 from icnet.errors import ConfigError, DataError
 
 DRIVE = "^[^_]+"

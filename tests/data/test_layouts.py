@@ -9,7 +9,8 @@ import pytest
 
 from icnet.data.images import read_label, read_pair, write_image
 from icnet.data.labels import ClassTable
-from icnet.data.layouts import CityscapesLayout, FolderLayout, KittiRoadLayout, Layout, ListLayout, MissingLabel
+from icnet.data.layouts import CityscapesLayout, FolderLayout, KittiRoadLayout, ListLayout
+from icnet.data.samples import Layout, MissingLabel
 from icnet.data.sources import find_pictures
 from icnet.errors import DataError
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from icnet.data.layouts import Sample
+from icnet.data.samples import Sample
 from icnet.data.subset import take_share
 
 FRAMES = [Sample(Path(f"{n}.png"), Path(f"{n}_label.png")) for n in range(367)]

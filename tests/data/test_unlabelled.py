@@ -14,7 +14,8 @@ from icnet.data.check.duplicates import find_copies
 from icnet.data.dataset import Draw, Place, SegmentationDataset, TrainSampler
 from icnet.data.images import read_image, write_image
 from icnet.data.labels import UNLABELLED, ClassTable
-from icnet.data.layouts import FolderLayout, Sample
+from icnet.data.layouts import FolderLayout
+from icnet.data.samples import Sample
 from icnet.data.transforms import Augment
 from icnet.data.unlabelled import JoinedDataset, JoinedSampler, count_joined, find_unlabelled
 from icnet.errors import ConfigError, DataError

@@ -15,7 +15,7 @@ from tests.conftest import write_checkpoint
 
 from icnet.data.dataset import Frame
 from icnet.data.labels import ClassTable
-from icnet.data.layouts import Sample
+from icnet.data.samples import Sample
 from icnet.deploy.export import Order, write_file
 from icnet.deploy.quantise import Material, Node, _find_end, choose_material, quantise
 from icnet.engines.exported import open_exported

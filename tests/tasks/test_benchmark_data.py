@@ -11,8 +11,8 @@ from omegaconf import OmegaConf
 from tests.conftest import Run
 
 from icnet.data.images import write_image
-from icnet.data.layouts import Sample
 from icnet.data.plain import PlainPipeline
+from icnet.data.samples import Sample
 from icnet.errors import ConfigError
 from icnet.tasks.benchmark.data import Way, at_full_size, measure, summarize
 

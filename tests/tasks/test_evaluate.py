@@ -20,7 +20,8 @@ from tests.conftest import PLAIN, run_plain
 from icnet.data.images import read_image, read_label, write_image
 from icnet.data.judged import match_predictions, read_instances
 from icnet.data.labels import ClassTable
-from icnet.data.layouts import CityscapesLayout, Sample
+from icnet.data.layouts import CityscapesLayout
+from icnet.data.samples import Sample
 from icnet.engines.load import load_engine
 from icnet.errors import ConfigError, DataError, WeightsError
 from icnet.metrics.confusion import ConfusionMatrix, summarize

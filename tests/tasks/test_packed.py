@@ -13,9 +13,10 @@ from omegaconf import OmegaConf
 from tests.conftest import Run
 
 from icnet.data.labels import ClassTable
-from icnet.data.layouts import CityscapesLayout, FolderLayout, Layout
+from icnet.data.layouts import CityscapesLayout, FolderLayout
 from icnet.data.pack.read import PackedFrames
 from icnet.data.pack.write import pack
+from icnet.data.samples import Layout
 from icnet.data.transforms import Augment
 from icnet.files import conf_folder
 from icnet.tasks.setup.build import build

@@ -22,7 +22,8 @@ import icnet
 from icnet.cli import run_task
 from icnet.config import check_config
 from icnet.data.images import read_image, read_raw_label, write_image
-from icnet.data.layouts import CityscapesLayout, ListLayout, Sample
+from icnet.data.layouts import CityscapesLayout, ListLayout
+from icnet.data.samples import Sample
 from icnet.errors import ConfigError, DataError, Interrupted
 from icnet.signals import interruptible
 from icnet.tasks.prepare import propose

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from icnet.data.images import Pixels, write_image
-from icnet.data.layouts import MissingLabel, Survey
+from icnet.data.samples import MissingLabel, Survey
 from icnet.errors import DataError
 
 _NOT_DRAWN = -1

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from icnet.data.images import read_label
 from icnet.data.labels import IGNORE, ClassTable
-from icnet.data.layouts import Sample
+from icnet.data.samples import Sample
 from icnet.errors import ConfigError
 
 

@@ -14,8 +14,8 @@ from torch.utils.data import Dataset, Sampler
 
 from icnet.data.images import read_pair
 from icnet.data.labels import ClassTable
-from icnet.data.layouts import Sample
 from icnet.data.pack.read import PackedFrames
+from icnet.data.samples import Sample
 from icnet.data.transforms import Augment
 from icnet.data.windows import Source
 from icnet.data.workers import Board

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from icnet.data.layouts import Layout, Sample
+from icnet.data.samples import Layout, Sample
 from icnet.data.subset import draw_groups, split_off
 from icnet.errors import ConfigError, DataError
 

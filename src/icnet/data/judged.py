@@ -17,7 +17,7 @@ from torch.utils.data import Dataset
 from icnet.data.dataset import SegmentationDataset
 from icnet.data.images import Pixels, read_instance_ids, read_label, turn_like
 from icnet.data.labels import IGNORE, ClassTable
-from icnet.data.layouts import Sample
+from icnet.data.samples import Sample
 from icnet.errors import DataError
 from icnet.model.preprocess import WHOLE_DEPTH
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from icnet.data.images import Pixels
 from icnet.data.labels import IGNORE
-from icnet.data.layouts import Sample
+from icnet.data.samples import Sample
 
 _MEAN = np.array([0.485, 0.456, 0.406], np.float32)
 _STD = np.array([0.229, 0.224, 0.225], np.float32)

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from icnet.data.images import IMAGE_SUFFIXES
-from icnet.data.layouts import is_image, read_lines
+from icnet.data.layouts import read_lines
+from icnet.data.samples import is_image
 from icnet.data.video import VIDEO_SUFFIXES
 from icnet.data.walk import is_run, walk
 from icnet.errors import DataError

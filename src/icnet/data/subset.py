@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from icnet.data.layouts import Sample
+from icnet.data.samples import Sample
 from icnet.errors import DataError
 
 RUNS = 5

@@ -16,7 +16,7 @@ from icnet.data.dataset import Draw, SegmentationDataset, TrainSampler
 from icnet.data.images import read_image, read_pair
 from icnet.data.judged import is_predicted, match_predictions
 from icnet.data.labels import UNLABELLED
-from icnet.data.layouts import Sample, is_image
+from icnet.data.samples import Sample, is_image
 from icnet.data.windows import Source
 from icnet.data.workers import Board
 from icnet.errors import ConfigError, DataError

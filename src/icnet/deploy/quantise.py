@@ -20,7 +20,7 @@ from torch import Tensor
 
 from icnet.data.dataset import Frame, SegmentationDataset
 from icnet.data.labels import IGNORE, ClassTable
-from icnet.data.layouts import Sample
+from icnet.data.samples import Sample
 from icnet.data.subset import spread
 from icnet.engines.exported import ExportedEngine, Opened, resize_frames
 from icnet.errors import ConfigError, DataError

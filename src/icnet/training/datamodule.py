@@ -18,10 +18,10 @@ from icnet.data.class_weights import count_pixels, weigh_frames
 from icnet.data.dataset import EvalSampler, Frame, Place, SegmentationDataset, TrainSampler
 from icnet.data.division import Division
 from icnet.data.labels import IGNORE, ClassTable
-from icnet.data.layouts import Layout, Sample, split_names
 from icnet.data.named_values import read_values
 from icnet.data.pack.read import PackedFrames, open_packs
 from icnet.data.pipeline import count_cores
+from icnet.data.samples import Layout, Sample, split_names
 from icnet.data.subset import take_share
 from icnet.data.transforms import Augment
 from icnet.data.unlabelled import JoinedDataset, JoinedSampler, count_joined, find_unlabelled

@@ -20,7 +20,8 @@ from icnet.data.check.values import Form
 from icnet.data.division import Division
 from icnet.data.images import write_image
 from icnet.data.labels import ClassTable
-from icnet.data.layouts import FolderLayout, Layout, ListLayout
+from icnet.data.layouts import FolderLayout, ListLayout
+from icnet.data.samples import Layout
 from icnet.errors import DataError
 
 CLASSES = ClassTable(["road", "car"], [(128, 64, 128), (0, 0, 142)])

@@ -21,7 +21,7 @@ from icnet.data.formats.labelstudio import LabelStudio
 from icnet.data.formats.roboflow import Roboflow
 from icnet.data.formats.supervisely import Supervisely
 from icnet.data.images import read_raw_label
-from icnet.data.layouts import Layout, Sample
+from icnet.data.samples import Layout, Sample
 from icnet.errors import DataError
 
 

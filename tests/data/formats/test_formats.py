@@ -22,7 +22,7 @@ from icnet.data.formats.supervisely import Supervisely
 from icnet.data.formats.voc import Voc
 from icnet.data.images import read_pair, read_raw_label, write_image
 from icnet.data.labels import ClassTable
-from icnet.data.layouts import Layout, Named
+from icnet.data.samples import Layout, Named
 from icnet.errors import DataError
 
 THREE = ClassTable(["background", "road", "car"], [(0, 0, 0), (1, 1, 1), (2, 2, 2)])

@@ -18,11 +18,12 @@ import torch
 from icnet.data.dataset import Draw, SegmentationDataset
 from icnet.data.images import read_pair, write_image
 from icnet.data.labels import ClassTable
-from icnet.data.layouts import FolderLayout, Sample
+from icnet.data.layouts import FolderLayout
 from icnet.data.pack import write
 from icnet.data.pack.index import INDEX, Index
 from icnet.data.pack.read import PackedFrames, open_packs
 from icnet.data.pack.write import pack
+from icnet.data.samples import Sample
 from icnet.data.transforms import Augment
 from icnet.errors import DataError, ICNetError
 

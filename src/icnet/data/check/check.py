@@ -16,8 +16,8 @@ from icnet.data.check.survey import find_by_name, find_groups, survey_splits
 from icnet.data.check.values import Values, choose_form
 from icnet.data.division import Division, propose_group
 from icnet.data.labels import ClassTable
-from icnet.data.layouts import Layout, MissingLabel, Sample, Survey
 from icnet.data.pipeline import count_cores, overlap
+from icnet.data.samples import Layout, MissingLabel, Sample, Survey
 from icnet.data.subset import spread
 from icnet.errors import DataError
 from icnet.model.preprocess import WHOLE_DEPTH

@@ -12,7 +12,7 @@ from icnet.data.check.listen import hear
 from icnet.data.check.values import Values, count_values
 from icnet.data.headers import Header, read_header
 from icnet.data.images import Pixels, decode_label, read_image
-from icnet.data.layouts import Sample
+from icnet.data.samples import Sample
 from icnet.errors import DataError
 from icnet.model.icnet import SMALLEST_INFERENCE
 from icnet.model.preprocess import WHOLE_DEPTH

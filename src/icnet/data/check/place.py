@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from icnet.data.camvid import is_original
-from icnet.data.layouts import Layout
+from icnet.data.samples import Layout
 from icnet.errors import DataError
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from icnet.data.check.findings import Finding, Kind
 from icnet.data.division import find_shared, group_of, say_groups
 from icnet.data.images import FOREIGN
-from icnet.data.layouts import BadAnnotation, BadLine, Layout, MissingLabel, Sample, Survey
+from icnet.data.samples import BadAnnotation, BadLine, Layout, MissingLabel, Sample, Survey
 from icnet.errors import DataError
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from icnet.data.check.findings import Finding, Kind
 from icnet.data.images import read_image, read_raw_label
 from icnet.data.labels import pack
-from icnet.data.layouts import Sample
+from icnet.data.samples import Sample
 
 _PAINTED, _SEEN = 64, 1000  # colours of what people paint, at most, and of what cameras see, at least
 

@@ -19,7 +19,7 @@ from icnet.data.formats.drawn import Annotated, DrawnLayout, Outline
 from icnet.data.formats.paint import Bits, Mask, Polygon, Shape
 from icnet.data.formats.runs import decode_runs, read_counts
 from icnet.data.formats.source import mentions, read_json, split_of
-from icnet.data.layouts import BadAnnotation
+from icnet.data.samples import BadAnnotation
 
 _KEYS = ("images", "annotations", "categories")
 _OTHERS = ("person_keypoints", "captions", "panoptic", "stuff", "image_info")  # of COCO's own files

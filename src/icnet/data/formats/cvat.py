@@ -12,7 +12,7 @@ from icnet.data.formats.drawn import Annotated, DrawnLayout, Outline
 from icnet.data.formats.paint import Mask, Polygon, Shape
 from icnet.data.formats.runs import decode_runs
 from icnet.data.formats.source import mentions, read_xml, split_of
-from icnet.data.layouts import BadAnnotation
+from icnet.data.samples import BadAnnotation
 
 
 @dataclass(frozen=True)

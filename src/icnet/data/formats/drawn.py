@@ -17,7 +17,7 @@ from icnet.data.formats.cache import Drawn, Job, bring_up_to_date
 from icnet.data.formats.paint import Shape, draw
 from icnet.data.formats.source import Images
 from icnet.data.labels import IGNORE
-from icnet.data.layouts import BadAnnotation, Sample, Survey, all_frames
+from icnet.data.samples import BadAnnotation, Sample, Survey, all_frames
 from icnet.data.walk import walk
 from icnet.errors import ConfigError, DataError
 

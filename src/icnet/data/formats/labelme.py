@@ -17,7 +17,7 @@ from icnet.data.formats.paint import Area, Mask, Polygon, Shape
 from icnet.data.formats.runs import decode_picture
 from icnet.data.formats.source import mentions, read_json, split_of
 from icnet.data.headers import read_size
-from icnet.data.layouts import BadAnnotation
+from icnet.data.samples import BadAnnotation
 from icnet.files import make_folder, writing
 
 _CORNERS = 64  # of a circle

@@ -17,7 +17,7 @@ from icnet.data.formats.paint import Area, Mask, Polygon, Shape
 from icnet.data.formats.runs import decode_brush
 from icnet.data.formats.source import mentions, read_json, split_of
 from icnet.data.headers import read_size
-from icnet.data.layouts import BadAnnotation, is_image
+from icnet.data.samples import BadAnnotation, is_image
 
 _KINDS = ("polygonlabels", "brushlabels")
 _UPLOADED = re.compile(r"^[0-9a-f]{8}-")  # what an upload puts before a name

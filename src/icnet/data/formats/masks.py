@@ -6,7 +6,8 @@ from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
-from icnet.data.layouts import FolderLayout, is_image
+from icnet.data.layouts import FolderLayout
+from icnet.data.samples import is_image
 from icnet.data.walk import walk
 
 # Folders of images and of label maps, the ones that are told apart best first

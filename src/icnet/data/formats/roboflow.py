@@ -6,7 +6,8 @@ import csv
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from icnet.data.layouts import BadAnnotation, FolderLayout
+from icnet.data.layouts import FolderLayout
+from icnet.data.samples import BadAnnotation
 
 _CLASSES = "_classes.csv"
 

@@ -11,7 +11,7 @@ from typing import Any
 from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 
-from icnet.data.layouts import BadAnnotation, is_image
+from icnet.data.samples import BadAnnotation, is_image
 from icnet.errors import DataError
 
 _SPLITS = {

@@ -8,16 +8,8 @@ from functools import cached_property
 from pathlib import Path
 
 from icnet.data.formats.source import split_of
-from icnet.data.layouts import (
-    BadAnnotation,
-    MissingLabel,
-    Sample,
-    Survey,
-    all_frames,
-    is_image,
-    missing,
-    read_lines,
-)
+from icnet.data.layouts import read_lines
+from icnet.data.samples import BadAnnotation, MissingLabel, Sample, Survey, all_frames, is_image, missing
 from icnet.data.walk import walk
 from icnet.errors import DataError
 

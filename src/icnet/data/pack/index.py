@@ -14,7 +14,7 @@ import numpy as np
 
 from icnet.data.images import Pixels
 from icnet.data.labels import ClassTable
-from icnet.data.layouts import Sample
+from icnet.data.samples import Sample
 from icnet.errors import DataError
 from icnet.model.preprocess import WHOLE_DEPTH
 

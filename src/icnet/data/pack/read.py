@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from icnet.data.labels import ClassTable
-from icnet.data.layouts import Sample
 from icnet.data.pack.blocks import decode_plain, decode_strips
 from icnet.data.pack.index import AGAIN, FORMAT, INDEX, Index, describe, kind_of, map_data, read_index
+from icnet.data.samples import Sample
 from icnet.data.windows import Source
 from icnet.errors import DataError
 from icnet.model.preprocess import WHOLE_DEPTH

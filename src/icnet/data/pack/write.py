@@ -15,7 +15,6 @@ from typing import NamedTuple, TextIO
 
 from icnet.data.images import read_pair
 from icnet.data.labels import ClassTable
-from icnet.data.layouts import Sample
 from icnet.data.pack.blocks import encode_plain, encode_strips
 from icnet.data.pack.index import (
     AGAIN,
@@ -32,6 +31,7 @@ from icnet.data.pack.index import (
     to_lines,
 )
 from icnet.data.pipeline import overlap
+from icnet.data.samples import Sample
 from icnet.errors import DataError
 from icnet.files import unwritable
 from icnet.model.preprocess import WHOLE_DEPTH

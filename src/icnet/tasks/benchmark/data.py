@@ -20,10 +20,10 @@ from rich.table import Table
 from icnet.data.dataset import Draw, SegmentationDataset
 from icnet.data.division import frames_of
 from icnet.data.labels import ClassTable
-from icnet.data.layouts import Sample
 from icnet.data.pack.read import open_packs
 from icnet.data.pack.write import pack
 from icnet.data.plain import PlainPipeline
+from icnet.data.samples import Sample
 from icnet.data.transforms import Augment
 from icnet.errors import ConfigError
 from icnet.report.results import describe_machine, write_results

@@ -13,7 +13,7 @@ from omegaconf import DictConfig
 
 from icnet.data.headers import read_size
 from icnet.data.judged import JudgedDataset, match_predictions
-from icnet.data.layouts import Sample
+from icnet.data.samples import Sample
 from icnet.data.subset import spread
 from icnet.engines.engine import Engine
 from icnet.errors import ConfigError, ICNetError

@@ -11,9 +11,9 @@ from icnet.data.camvid import convert, is_original
 from icnet.data.check.place import holds
 from icnet.data.cityscapes import find_undrawn, write_label
 from icnet.data.labels import ClassTable
-from icnet.data.layouts import Layout, Sample
 from icnet.data.pack.write import pack
 from icnet.data.pipeline import count_cores, overlap
+from icnet.data.samples import Layout, Sample
 from icnet.errors import DataError
 from icnet.files import writing
 from icnet.tasks.prepare.table import show_progress

@@ -8,7 +8,7 @@ import cv2
 
 from icnet.data.images import read_pair
 from icnet.data.labels import ClassTable
-from icnet.data.layouts import Sample
+from icnet.data.samples import Sample
 from icnet.data.subset import spread
 from icnet.report.pictures import Picture, embed
 from icnet.visualize.colors import overlay

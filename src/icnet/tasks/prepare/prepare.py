@@ -24,7 +24,8 @@ from icnet.data.check.values import Form
 from icnet.data.division import Division, frames_of
 from icnet.data.formats.drawn import BACKGROUND, DrawnLayout
 from icnet.data.labels import ClassTable
-from icnet.data.layouts import CityscapesLayout, Layout, Named, split_names
+from icnet.data.layouts import CityscapesLayout
+from icnet.data.samples import Layout, Named, split_names
 from icnet.errors import ConfigError, DataError
 from icnet.files import writing
 from icnet.report.check import say_reading, write_check

@@ -14,7 +14,7 @@ from icnet.config import read_choice
 from icnet.data.formats.drawn import DrawnLayout
 from icnet.data.formats.unzip import unpack
 from icnet.data.labels import ClassTable
-from icnet.data.layouts import Layout
+from icnet.data.samples import Layout
 from icnet.errors import DataError
 from icnet.tasks.prepare.propose import config_folders, given_settings, read_table
 from icnet.tasks.setup.build import build

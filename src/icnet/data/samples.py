@@ -1,0 +1,153 @@
+"""What lies on disk of a data set: its frames, and images paired with their label maps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple, Protocol, runtime_checkable
+
+from icnet.data.images import IMAGE_SUFFIXES
+from icnet.data.walk import walk
+from icnet.errors import DataError
+
+_MOST_FAULTS = 10  # that an error names
+_ENDS = ("_mask", "_masks", "_label", "_labels", "_L", "_gt", "_seg")  # of a label's name, behind that of its image
+
+
+class Sample(NamedTuple):
+    """The files of one frame."""
+
+    image: Path
+    label: Path
+
+
+class MissingLabel(DataError):
+    """An image without label; `label` is where it was looked for first."""
+
+    def __init__(self, image: Path, label: Path) -> None:
+        super().__init__(f"{image} has no label: expected {label}; add the label or move the image out of the split")
+        self.image, self.label = image, label
+
+
+class BadLine(DataError):
+    """A line of a list that names no frame."""
+
+
+class BadAnnotation(DataError):
+    """A file of a labelling tool that does not say what belongs to a frame."""
+
+
+class Survey(NamedTuple):
+    """What lies on disk of a split.
+
+    samples: the frames, sorted by name; refused: why others are none, in the same order; orphans: label files of no image;
+    unread: files beside the images that are none by their name; notes: what else is worth a sentence.
+    """
+
+    samples: list[Sample]
+    refused: list[DataError]
+    orphans: list[Path]
+    unread: list[Path]
+    notes: Sequence[str] = ()
+
+
+@runtime_checkable
+class Named(Protocol):
+    """A data set whose files name its classes."""
+
+    @property
+    def class_names(self) -> Mapping[int, str]:
+        """What the values of its label maps are called."""
+
+
+class Layout(Protocol):
+    """A data set on disk."""
+
+    @property
+    def root(self) -> Path:
+        """Its folder."""
+
+    @property
+    def signs(self) -> list[str]:
+        """What a folder of this kind holds."""
+
+    def lacks(self) -> list[str]:
+        """Those of them that this one does not; empty where it is of this kind."""
+
+    def survey(self, split: str) -> Survey:
+        """All that lies there; DataError where there is no such split."""
+
+    def samples(self, split: str) -> list[Sample]:
+        """The frames of a split, sorted by name; DataError names the first file that is missing."""
+
+
+def split_names(split: str | Sequence[str]) -> list[str]:
+    """One split or several, as a list."""
+    return [split] if isinstance(split, str) else list(split)
+
+
+def is_image(path: Path) -> bool:
+    """By the name; macOS leaves ._NAME files beside the real ones."""
+    return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
+
+
+def missing(root: Path, names: Sequence[str]) -> list[str]:
+    """Those files and folders that are not there."""
+    return [name for name in names if not (root / name).exists()]
+
+
+def check_folder(root: Path, expected: Path, what: str) -> None:
+    """Refuse a data set without this folder of its. what: the kind of data, in words."""
+    if expected.is_dir():
+        return
+    if not root.is_dir():
+        raise DataError(f"there is no folder {root}: set data.root to the place of your data")
+    there = ", ".join(sorted(p.name for p in root.iterdir())[:6]) or "nothing"
+    raise DataError(
+        f"{root} holds no {what}: expected {expected} but found {there}; "
+        "set data.root to the folder above it, or choose the split and the data= that fit "
+        "(task=prepare data=auto finds out which)"
+    )
+
+
+def usual_names(label: Path) -> list[Path]:
+    """NAME.png, then what it is called elsewhere."""
+    return [label, *(label.with_name(f"{label.stem}{end}.png") for end in _ENDS)]
+
+
+def first_that_exists(image: Path, candidates: list[Path]) -> Path:
+    for candidate in candidates:
+        if candidate.is_file():
+            return candidate
+    raise MissingLabel(image, candidates[0])
+
+
+def pair(
+    images: Iterable[Path], candidates: Callable[[Path], list[Path]], labels: Iterable[Path], folder: Path
+) -> Survey:
+    """Pair images with the first of their candidates that exists. labels: all there are; folder: of the images."""
+    images = sorted(images)
+    labels = set(labels)
+    survey = Survey([], [], [], sorted({*walk(folder)} - {*images} - labels))
+    known = set()
+    for image in images:
+        places = candidates(image)
+        known.update(places)
+        try:
+            survey.samples.append(Sample(image, first_that_exists(image, places)))
+        except MissingLabel as error:
+            survey.refused.append(error)
+    survey.orphans.extend(sorted(labels - known))
+    return survey
+
+
+def all_frames(survey: Survey, place: Path) -> list[Sample]:
+    """The samples of a split in which nothing is missing."""
+    if len(survey.refused) == 1:
+        raise survey.refused[0]
+    if survey.refused:
+        first = "; ".join(map(str, survey.refused[:_MOST_FAULTS]))
+        raise DataError(f"{len(survey.refused)} faults (task=prepare lists them): {first}")
+    if not survey.samples:
+        raise DataError(f"{place} names no images: put images there, or choose another split")
+    return survey.samples
