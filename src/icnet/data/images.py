@@ -229,10 +229,12 @@ def _decode(path: Path, data: bytes, flags: int) -> npt.NDArray[Any]:
 
 
 def unreadable(path: Path, error: OSError) -> DataError:
+    """Why the system does not let a file be read."""
     return DataError(f"{path} cannot be read ({error.strerror}): check the path and its permissions")
 
 
 def broken(path: Path) -> DataError:
+    """That a file holds no image, and why as far as its size tells."""
     what = "is not a readable image (broken or cut off)" if path.stat().st_size else "is empty (0 bytes)"
     return DataError(f"{path} {what}: copy or download it again")
 

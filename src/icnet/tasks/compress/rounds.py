@@ -51,6 +51,7 @@ class Round(NamedTuple):
 
 
 def plan_rounds(order: Order, folder: Path) -> list[Round]:
+    """One for each share, in folders below that of the run."""
     return [Round(keep, folder / "rounds" / f"{keep:g}") for keep in order.keep]
 
 
