@@ -13,7 +13,8 @@ from torch.utils.data import SequentialSampler, TensorDataset
 
 from icnet.errors import ConfigError
 from icnet.tasks.setup.build import build
-from icnet.training.datamodule import SegmentationDataModule, build_loader
+from icnet.training.datamodule import SegmentationDataModule
+from icnet.training.loaders import build_loader
 
 
 def streets_with(folder: Path, streets: Path, *overrides: str) -> SegmentationDataModule:
@@ -32,7 +33,7 @@ def loader_on(nodes: int, gpus: int, num_workers: int | None = None) -> Any:
 @pytest.fixture
 def machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """64 cores and GPUs."""
-    monkeypatch.setattr("icnet.training.datamodule.count_cores", lambda: 64)
+    monkeypatch.setattr("icnet.training.loaders.count_cores", lambda: 64)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
 
 

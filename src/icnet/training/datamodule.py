@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytorch_lightning as pl
-import torch
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader
 
 from icnet.data.bit_depth import find_bit_depth
 from icnet.data.class_weights import count_pixels, weigh_frames
@@ -20,18 +19,16 @@ from icnet.data.division import Division
 from icnet.data.labels import IGNORE, ClassTable
 from icnet.data.named_values import read_values
 from icnet.data.pack.read import PackedFrames, open_packs
-from icnet.data.pipeline import count_cores
 from icnet.data.samples import Layout, Sample, split_names
 from icnet.data.subset import take_share
 from icnet.data.transforms import Augment
 from icnet.data.unlabelled import JoinedDataset, JoinedSampler, count_joined, find_unlabelled
-from icnet.data.workers import init_worker, worker_context
 from icnet.errors import ConfigError, DataError
 from icnet.model.icnet import SMALLEST_TRAINING
 from icnet.model.preprocess import WHOLE_DEPTH
+from icnet.training.loaders import build_loader, check_loading, place_of
 
 log = logging.getLogger(__name__)
-_PREFETCH = 4  # batches a worker is ahead: samples differ in what they cost
 
 
 class ResumableDataModule(pl.LightningDataModule):
@@ -229,45 +226,3 @@ def _check_reading(sampler: str | None, bit_depth: int | None, table: int) -> No
         raise ConfigError(f"data.bit_depth is {bit_depth}: give 8 to {WHOLE_DEPTH}, or null")
     if table < 0:
         raise ConfigError(f"data.table is {table}: give the number of frames to look at, or 0")
-
-
-def check_loading(batch_size: int, num_workers: int | None) -> None:
-    """Refuse settings of loaders that cannot be."""
-    if batch_size < 1:
-        raise ConfigError(f"data.batch_size is {batch_size}: at least 1")
-    if num_workers is not None and num_workers < 0:
-        raise ConfigError(f"data.num_workers is {num_workers}: 0 loads in the process itself, null chooses")
-
-
-def place_of(trainer: pl.Trainer | None) -> tuple[int, int]:
-    """(rank, number of processes)."""
-    return (trainer.global_rank, trainer.world_size) if trainer is not None else (0, 1)
-
-
-def build_loader(
-    data: Dataset[Any], sampler: Sampler[Any], batch_size: int, num_workers: int | None, trainer: pl.Trainer | None
-) -> DataLoader[Any]:
-    """A loader for this machine: pinned memory for a GPU, workers that live on; None workers are chosen."""
-    here = 1 if trainer is None else place_of(trainer)[1] // trainer.num_nodes
-    workers = choose_workers(here) if num_workers is None else num_workers
-    return DataLoader(
-        data,
-        batch_size,
-        sampler=sampler,
-        num_workers=workers,
-        pin_memory=torch.cuda.is_available(),
-        persistent_workers=workers > 0,
-        prefetch_factor=_PREFETCH if workers > 0 else None,
-        worker_init_fn=init_worker,
-        multiprocessing_context=worker_context() if workers > 0 else None,
-    )
-
-
-def choose_workers(processes: int = 1) -> int:
-    """Loader processes for each training process: none on a CPU, which is busy with the network; else up to 8.
-
-    processes: that train on this machine.
-    """
-    if not torch.cuda.is_available():
-        return 0
-    return max(1, min(8, count_cores() // processes - 1))

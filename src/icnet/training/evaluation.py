@@ -19,7 +19,7 @@ from icnet.metrics.boundary import BoundaryResult, BoundaryScores
 from icnet.metrics.instances import InstanceIoU, InstanceScores
 from icnet.metrics.per_image import PerImageConfusion, PerImageDifference
 from icnet.metrics.segments import ConfusionByDistance, CountsBySize
-from icnet.training.datamodule import build_loader, place_of
+from icnet.training.loaders import build_loader, place_of
 
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 

@@ -13,7 +13,8 @@ from icnet.data.imagenet import ImageFolder, Picture
 from icnet.errors import DataError
 from icnet.model.classifier import BackboneClassifier
 from icnet.model.preprocess import Normalize
-from icnet.training.datamodule import ResumableDataModule, build_loader, check_loading, place_of
+from icnet.training.datamodule import ResumableDataModule
+from icnet.training.loaders import build_loader, check_loading, place_of
 from icnet.training.module import OptimizerFactory, SchedulerFactory, TrainedModule
 
 
