@@ -90,13 +90,27 @@ def train_network(
     )
     fit(cfg, trainer, module, data, data.augment.crop_size)
     folder = trainer.strategy.broadcast(folder)  # under torchrun and SLURM the first process alone knows it
+    score_best(cfg, folder, trainer, data, module, known or {}, begin)
+    return folder
+
+
+def score_best(
+    cfg: DictConfig,
+    folder: Path,
+    trainer: pl.Trainer,
+    data: SegmentationDataModule,
+    module: SegmentationModule,
+    known: Mapping[str, Any],
+    begin: float,
+) -> None:
+    """Judge the best checkpoint, in all processes; the first one writes results, figures and the page."""
     best = folder / "checkpoints" / "best.ckpt"
     engine = read_best(cfg, best)
     frames = JudgedDataset(data.val_set.samples, data.classes, bit_depth=engine.card.bit_depth)
     result = judge(trainer, engine, other_exits(engine), frames, data.num_workers)
     if not trainer.is_global_zero:
-        return folder
-    metrics = summarize_evaluation(result, data.classes) | measure_exits(engine, result, frames) | dict(known or {})
+        return
+    metrics = summarize_evaluation(result, data.classes) | measure_exits(engine, result, frames) | dict(known)
     protocol = describe_protocol(cfg, module, data, best)
     protocol |= {"parameters": engine.card.parameters, "timing": describe_timing(engine, frames)}
     protocol["macs"] = engine.count_macs(tuple(protocol["image_size"]))
@@ -107,7 +121,6 @@ def train_network(
     print_classes(metrics, "Validation, best checkpoint")
     log.info("mIoU %.4f; report: %s", metrics["miou"], folder / "report.html")
     finish_tracking(trainer, metrics, protocol, result.matrix, best)
-    return folder
 
 
 def show_data(data: SegmentationDataModule) -> None:
