@@ -212,6 +212,14 @@ def own_bytes(process: int) -> int:
 @pytest.mark.slow
 @pytest.mark.parametrize("packed", [False, True])
 def test_the_memory_of_workers_stays_flat_over_20_epochs(root: Path, packed: bool) -> None:
+    """Forked from a process that has done nothing else: what other tests leave in it is no memory of workers."""
+    process = multiprocessing.get_context("spawn").Process(target=check_memory, args=(root, packed))
+    process.start()
+    process.join()
+    assert process.exitcode == 0
+
+
+def check_memory(root: Path, packed: bool) -> None:
     data = frames(root, packed)
     sampler = TrainSampler(FRAMES, 4, seed=0)
     loader = DataLoader(
