@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from icnet.data.division import Division, find_shared, propose_group
+from icnet.data.division import Division, find_cut, find_shared, propose_group
 from icnet.data.samples import Layout, Sample, Survey
+from icnet.data.subset import draw_groups
 from icnet.errors import ConfigError, DataError
 
 DRIVE = "^[^_]+"
@@ -65,7 +66,25 @@ def test_a_fraction_takes_whole_groups_where_frames_have_them() -> None:
     data = Named(train=[f"{drive}_{frame}" for drive in "ABCDE" for frame in range(4)])
     train, val = Division(["train"], [], 0.3, DRIVE).divide(data)
     assert {name[0] for name in names_of(train)} & {name[0] for name in names_of(val)} == set()
-    assert len(val) == 8  # two groups of four are the fewest that hold 6 of 20
+    assert len(val) == 8  # of 20; with one group of four it would be as far from 6
+
+
+@pytest.mark.parametrize(
+    ("sizes", "share", "drawn"),
+    [
+        ({"a": 1000, "b": 3}, 0.2, 3),  # the large one would be 99.7 %
+        ({"a": 100, "b": 100, "c": 800}, 0.2, 200),
+        ({"a": 5, "b": 5}, 0.9, 5),  # all but one at most
+    ],
+)
+def test_groups_come_as_near_to_the_share_as_they_can(sizes: dict[str, int], share: float, drawn: int) -> None:
+    groups = [name for name, size in sizes.items() for _ in range(size)]
+    assert sum(sizes[name] for name in draw_groups(groups, share)) == drawn
+
+
+def test_a_fraction_of_one_group_is_refused_by_its_own_name() -> None:
+    with pytest.raises(DataError, match=r"data\.val_fraction=0\.2 takes all groups of train"):
+        Division(["train"], [], 0.2, "^A").divide(Named(train=["A_1", "A_2"]))
 
 
 @pytest.mark.parametrize(
@@ -106,6 +125,17 @@ def test_groups_that_leave_a_part_empty_are_refused(holdout: list[str], words: s
 )
 def test_groups_are_found_in_the_names_of_frames(names: list[str], group: str | None) -> None:
     assert propose_group(named(*names)) == group
+
+
+@pytest.mark.parametrize(("last", "found"), [(3, True), (40, True), (200, False)])
+def test_groups_cut_a_validation_only_where_it_comes_near_the_share(last: int, found: bool) -> None:
+    """Of three groups, two of which have ten frames."""
+    names = [f"{drive}_{frame}" for drive, count in (("a", 10), ("b", 10), ("c", last)) for frame in range(count)]
+    group = find_cut(named(*names), 0.2)
+    assert (group is not None) is found
+    if group is not None:
+        _, val = Division(["train"], [], 0.2, group).divide(Named(train=names))
+        assert 0.1 <= len(val) / len(names) <= 0.4
 
 
 def test_frames_of_one_drive_on_both_sides_are_counted() -> None:

@@ -93,7 +93,12 @@ class Division:
         if absent := aside - set(groups):
             raise DataError(f"data.holdout={'+'.join(sorted(absent))} is no group {where}")
         if aside == set(groups):
-            raise DataError(f"data.holdout={'+'.join(sorted(aside))} are all groups {where}: leave one to train on")
+            what = (
+                f"data.holdout={'+'.join(sorted(aside))} are"
+                if self.holdout
+                else f"data.val_fraction={self.fraction} takes"
+            )
+            raise DataError(f"{what} all groups {where}: leave one to train on")
         train: list[Sample] = []
         val: list[Sample] = []
         for sample, name in zip(samples, groups, strict=True):
@@ -129,6 +134,16 @@ def propose_group(samples: Sequence[Sample]) -> str | None:
         if len(sizes) > 1 and min(sizes.values()) >= _FEWEST:
             return expression
     return None
+
+
+def find_cut(samples: Sequence[Sample], share: float) -> str | None:
+    """`propose_group`, where groups make a validation of half to twice the share; None where they do not."""
+    expression = propose_group(samples)
+    if expression is None:
+        return None
+    groups = [group_of(sample, expression) for sample in samples]
+    drawn = draw_groups(groups, share)
+    return expression if share / 2 <= sum(name in drawn for name in groups) / len(groups) <= 2 * share else None
 
 
 def find_shared(train: Iterable[Sample], val: Iterable[Sample], expression: str) -> Counter[str]:

@@ -32,13 +32,19 @@ def split_off(samples: Sequence[Sample], share: float) -> tuple[list[Sample], li
 
 
 def draw_groups(groups: Sequence[str], share: float) -> set[str]:
-    """Groups that together have at least the share of the frames, drawn with a fixed seed. groups: of each frame."""
+    """Groups drawn with a fixed seed, each where it brings their frames nearer to the share. groups: of each frame.
+
+    At least one and never all: with the smallest, where each is too large.
+    """
     sizes = Counter(groups)
+    names, wanted, count = sorted(sizes), share * len(groups), 0
     drawn: set[str] = set()
-    for index in np.random.default_rng(0).permutation(len(sizes)):
-        if sum(sizes[name] for name in drawn) < share * len(groups):
-            drawn.add(sorted(sizes)[index])
-    return drawn
+    for index in np.random.default_rng(0).permutation(len(names)):
+        size = sizes[names[index]]
+        if abs(count + size - wanted) <= abs(count - wanted) and len(drawn) < len(names) - 1:
+            drawn.add(names[index])
+            count += size
+    return drawn or {min(names, key=sizes.__getitem__)}
 
 
 def take_share(samples: Sequence[Sample], share: float) -> list[Sample]:

@@ -21,7 +21,7 @@ from icnet.data.check.propose import Names, explain, propose_classes, read_names
 from icnet.data.check.summary import Summary
 from icnet.data.check.swapped import find_swapped
 from icnet.data.check.values import Form
-from icnet.data.division import Division, frames_of
+from icnet.data.division import Division, find_cut, frames_of
 from icnet.data.formats.drawn import BACKGROUND, DrawnLayout
 from icnet.data.labels import ClassTable
 from icnet.data.layouts import CityscapesLayout
@@ -111,7 +111,8 @@ def has_classes(cfg: DictConfig) -> bool:
 def open_layout(cfg: DictConfig) -> Layout:
     """The data on disk; generated first where they are generated.
 
-    A proposal for data without a validation split sets training frames aside.
+    A proposal for data without a validation split sets training frames aside, in groups where their names tell some that
+    come near the share.
     """
     layout: Layout = build(cfg.data.layout)(Path(cfg.data.root))
     if cfg.data.get("prepare"):
@@ -120,6 +121,9 @@ def open_layout(cfg: DictConfig) -> Layout:
     if not division_of(cfg).cuts and not has_classes(cfg) and not holds(layout, split_names(cfg.data.val_split)):
         cfg.data.val_fraction = _VAL_FRACTION
         log.info("There is no validation split: data.val_fraction=%s sets training frames aside", _VAL_FRACTION)
+        if cfg.data.group is None and holds(layout, split_names(cfg.data.train_split)):
+            frames = [s for split in split_names(cfg.data.train_split) for s in layout.survey(split).samples]
+            cfg.data.group = find_cut(frames, _VAL_FRACTION)
     return layout
 
 

@@ -57,7 +57,9 @@ def propose_files(cfg: DictConfig, summary: Summary) -> dict[Path, str]:
     name = cfg.task.save_as or _ANY_NAME
     plain = cast("dict[str, Any]", OmegaConf.to_container(cfg.data, resolve=True))
     settings: dict[str, Any] = {"root": os.path.abspath(plain["root"]), "crop_size": choose_crop(sizes)}
-    settings |= {key: plain[key] for key in _KEPT} | {"group": summary.facts.group}
+    settings |= {key: plain[key] for key in _KEPT}
+    if plain["val_fraction"] is None:  # which groups that were found would cut otherwise
+        settings["group"] = summary.facts.group
     if summary.facts.bit_depth != WHOLE_DEPTH:
         settings["bit_depth"] = summary.facts.bit_depth
     if any(setting.startswith("data.crop_size=") for setting in given_settings()):
