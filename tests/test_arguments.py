@@ -131,6 +131,7 @@ def test_without_a_table_the_classes_are_named_on_the_command_line(data: str) ->
     check_config(config)
     assert dict(config.data.classes) == {
         "_target_": "icnet.data.labels.ClassTable", "names": ["a", "b"], "colors": [[1, 2, 3], [4, 5, 6]], "ignored_ids": [],
+        "form": None,
     }  # fmt: skip
 
 

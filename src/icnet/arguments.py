@@ -22,8 +22,9 @@ from icnet.targets import say_error
 
 # Settings that are paths: Hydra's grammar would stop at brackets, spaces and letters beyond ASCII, or read 2024 as a number
 PATHS = (
-    "ckpt", "source", "data.root", "data.packed", "data.unlabelled", "model.backbone.weights", "task.weights", "task.resume",
-    "task.teacher", "task.compare", "task.predictions", "task.convert", "task.runtime", "hydra.run.dir", "hydra.sweep.dir",
+    "ckpt", "source", "data.root", "data.packed", "data.unlabelled", "data.layout.drawn", "model.backbone.weights",
+    "task.weights", "task.resume", "task.teacher", "task.compare", "task.results", "task.predictions", "task.convert",
+    "task.runtime", "hydra.run.dir", "hydra.sweep.dir",
 )  # fmt: skip
 TEXTS = ("data.holdout",)  # names, of which 0016E5 would be a number
 # What null stands for where it is not simply nothing; of ??? Hydra names the choices that there are

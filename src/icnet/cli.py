@@ -24,7 +24,7 @@ from icnet.errors import ConfigError, ICNetError
 from icnet.files import conf_folder, unwritable
 from icnet.processes import end_with_parent, follower_arguments
 from icnet.targets import say_error
-from icnet.tasks.setup.resume import check_resumable, resumed_config
+from icnet.tasks.setup.resume import check_resumable, resumed_config, say_longer
 
 # What settings and their files bring about: seen before a task runs, and while it runs
 _BEFORE = (HydraException, OmegaConfBaseException, YAMLError, ValueError, TypeError, AttributeError, LookupError, OSError,
@@ -75,9 +75,7 @@ def run(cfg: DictConfig) -> None:
         if cfg.task.get("resume"):
             resumed = resumed_config(cfg, list(HydraConfig.get().overrides.task))
             if resumed is None:
-                print(
-                    f"{cfg.task.resume} has finished: its results.json is there. A larger trainer.max_steps trains on"
-                )
+                print(f"{cfg.task.resume} has finished: its results.json is there{say_longer(Path(cfg.task.resume))}")
                 return
             cfg = resumed
         run_task(cfg)

@@ -36,18 +36,19 @@ NEEDED = ("task", "model", "backbone", "module", "trainer", "data", "loss", "opt
 _OF_A_FIT = (
     "loss", "optimizer", "scheduler", "module", "callbacks", "trainer.max_steps", "trainer.max_epochs",
     "trainer.limit_train_batches", "trainer.limit_val_batches", "data.train_share", "data.unlabelled",
-    "data.unlabelled_share",
+    "data.unlabelled_share", "data.sampler", "data.table",
 )  # fmt: skip
+_OF_A_FILE = ("data.bit_depth",)  # what a checkpoint says itself
 _OF_A_CASCADE = ("model.align_corners", "model.fusion", "model.fusion_channels")
 _UNUSED = {
     "train": ("source", "data.split"),
     "pretrain": ("source", "loss", *_OF_A_CASCADE, "optimizer.new_layers_multiple"),
-    "evaluate": ("source", *_OF_A_FIT),
-    "predict": ("logger", "data.split", *_OF_A_FIT),
+    "evaluate": ("source", *_OF_A_FILE, *_OF_A_FIT),
+    "predict": ("logger", "data.split", *_OF_A_FILE, *_OF_A_FIT),
     "prepare": ("source", "ckpt"),
-    "export": ("source", "logger", *_OF_A_FIT),
+    "export": ("source", "logger", *_OF_A_FILE, *_OF_A_FIT),
     "benchmark": ("source", "logger"),
-    "compress": ("source", "data.split", "optimizer.new_layers_multiple"),
+    "compress": ("source", "data.split", "optimizer.new_layers_multiple", *_OF_A_FILE),
 }
 # Of task=benchmark, by task.what
 _OF_AN_ENGINE = ("model", "backbone", *_OF_A_FIT)
@@ -105,7 +106,7 @@ def check_config(config: DictConfig) -> None:
             )
         del data["layout"]
     if data.get("values") is not None:
-        data["classes"] = classes_of(data["values"])
+        data["classes"] = classes_of(data)
     if task == "prepare":
         _leave_classes_open(data)
     given = [str(o).partition("=")[0].lstrip("+~") for o in OmegaConf.select(config, "hydra.overrides.task") or ()]
@@ -116,14 +117,15 @@ def check_config(config: DictConfig) -> None:
 
 def settle_values(config: DictConfig) -> None:
     """Let the classes be what data.values says, also where nothing else says any."""
-    if (values := config.data.get("values")) is not None:
+    if config.data.get("values") is not None:
         with open_dict(config):
-            config.data.classes = classes_of(values)
+            config.data.classes = classes_of(config.data)
 
 
-def classes_of(values: Any) -> dict[str, Any]:
-    """The node of the classes for data.values."""
-    return {"_target_": "icnet.data.named_values.read_values", "values": values}
+def classes_of(data: Mapping[str, Any]) -> dict[str, Any]:
+    """The node of the classes for data.values; of what stood there the form of the label files is kept."""
+    form = (data.get("classes") or {}).get("form")
+    return {"_target_": "icnet.data.named_values.read_values", "values": data["values"], "form": form}
 
 
 def _leave_classes_open(data: dict[str, Any]) -> None:

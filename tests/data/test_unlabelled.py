@@ -182,6 +182,15 @@ def test_frames_that_have_labels_are_left_out(root: Path) -> None:
         find_unlabelled(root / "images/train", train, samples(root, "val"))
 
 
+def test_label_maps_beside_the_frames_and_what_a_run_left_there_are_no_frames(root: Path, tmp_path: Path) -> None:
+    train = [Sample(tmp_path / "a.png", tmp_path / "a_mask.png")]
+    for place in (*train[0], tmp_path / "b.png", tmp_path / "run/c.png", tmp_path / ".hidden/d.png"):
+        place.parent.mkdir(exist_ok=True)
+        shutil.copy(root / f"extra/{'5' if place.stem == 'a' else 'a/4'}.png", place)
+    (tmp_path / "run/.hydra").mkdir()
+    assert find_unlabelled(tmp_path, train, samples(root, "val")) == [tmp_path / "b.png"]
+
+
 def test_a_folder_that_is_none_is_named(root: Path) -> None:
     with pytest.raises(DataError, match=r"no folder .*nowhere: data\.unlabelled"):
         find_unlabelled(root / "nowhere", [], [])

@@ -95,6 +95,29 @@ def test_what_the_data_hold_is_said_before_the_training(
     assert re.search(r"object +│ +2\.44 │ +12\.\d+ │ +25 │ +100 │", said)
 
 
+@pytest.mark.parametrize(("form", "read"), [(None, "ids"), ("alpha", "alpha")])
+def test_named_values_are_read_in_the_form_that_is_given(form: str | None, read: str, tmp_path: Path) -> None:
+    settings = [] if form is None else [f"data.classes.form={form}"]
+    config = compose_run(["data=folder", VALUES, *settings], tmp_path)
+    check_config(config)
+    settle_values(config)
+    assert build(config.data.classes).form == build(config.data).classes.form == read
+
+
+@pytest.mark.parametrize("data", ["camvid", "folder data/classes=voc", "streets"])
+def test_any_table_takes_the_form_of_its_label_files(data: str, tmp_path: Path) -> None:
+    config = compose_run([*f"data={data}".split(), "data.classes.form=colors"], tmp_path)
+    check_config(config)
+    assert build(config.data.classes).form == "colors"
+
+
+def test_named_values_are_no_colours(tmp_path: Path) -> None:
+    config = compose_run(["data=folder", VALUES, "data.classes.form=colors"], tmp_path)
+    settle_values(config)
+    with pytest.raises(ConfigError, match=r"data\.classes\.form=colors reads colours: leave one"):
+        build(config.data.classes)
+
+
 @pytest.mark.slow
 def test_a_checkpoint_knows_the_values_and_the_bits_and_predict_reads_images_so(root: Path, tmp_path: Path) -> None:
     own = ("data=folder", VALUES, "data.sampler=rare", "scheduler.warmup_steps=0", "trainer.val_check_interval=2")

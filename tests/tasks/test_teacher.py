@@ -24,7 +24,7 @@ from icnet.engines.load import load_engine
 from icnet.errors import ConfigError, DataError, WeightsError
 from icnet.objectives.distill import DIST
 from icnet.tasks.setup.build import build
-from icnet.tasks.setup.teacher import check_teacher, find_label_maps, read_teacher
+from icnet.tasks.setup.teacher import check_depth, check_teacher, find_label_maps, read_teacher
 from icnet.tasks.train import build_objective
 from icnet.weights.download import sha256
 
@@ -212,6 +212,19 @@ def test_a_file_that_cannot_answer_for_crops_is_refused(
     engine.card = replace(engine.card, **card)
     with pytest.raises(ConfigError, match=fault):
         check_teacher(engine, checkpoint, build(composed.data))
+
+
+def test_a_teacher_of_other_bits_is_refused(composed: DictConfig, checkpoint: Path) -> None:
+    engine: Any = load_engine(checkpoint)
+    data: Any = build(composed.data)
+    data.setup()
+    check_depth(None, data)
+    check_depth(engine, data)
+    engine.card = replace(engine.card, bit_depth=12)
+    with pytest.raises(
+        ConfigError, match=r"takes 12 bits of 16-bit images for used, and the training 16: say data\.bit_depth=12"
+    ):
+        check_depth(engine, data)
 
 
 def test_a_folder_that_holds_validation_frames_is_refused(

@@ -10,8 +10,13 @@ from icnet.errors import ConfigError
 _VOID_NAMES = ("void", "ignore", "ignored", "unlabeled", "unlabelled")
 
 
-def read_values(values: Mapping[int, str]) -> ClassTable:
-    """The classes of data.values={0: background, 255: object}; values that are named void or ignore are ignored."""
+def read_values(values: Mapping[int, str], form: str | None = None) -> ClassTable:
+    """The classes of data.values={0: background, 255: object}; values that are named void or ignore are ignored.
+
+    form: as of `ClassTable`; None: ids.
+    """
+    if form == "colors":
+        raise ConfigError("data.values names ids, and data.classes.form=colors reads colours: leave one of them out")
     if wrong := [value for value in values if not is_whole(value, LARGEST)]:
         raise ConfigError(
             f"data.values has {wrong}: name the values of the label files, as in {{0: background, 255: object}}"
@@ -20,7 +25,7 @@ def read_values(values: Mapping[int, str]) -> ClassTable:
     ids = sorted(value for value in names if not is_void(names[value]))
     void = sorted(names.keys() - set(ids))
     label_ids = None if ids == list(range(len(ids))) else ids
-    return ClassTable([names[value] for value in ids], [voc_color(v) for v in ids], label_ids, void, form="ids")
+    return ClassTable([names[value] for value in ids], [voc_color(v) for v in ids], label_ids, void, form=form or "ids")
 
 
 def is_void(name: str | None) -> bool:

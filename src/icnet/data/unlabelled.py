@@ -17,6 +17,7 @@ from icnet.data.images import read_image, read_pair
 from icnet.data.judged import is_predicted, match_predictions
 from icnet.data.labels import UNLABELLED
 from icnet.data.samples import Sample, is_image
+from icnet.data.walk import walk
 from icnet.data.windows import Source
 from icnet.data.workers import Board
 from icnet.errors import ConfigError, DataError
@@ -88,13 +89,14 @@ def _order(seed: int, turn: int, length: int) -> npt.NDArray[np.int64]:
 
 
 def find_unlabelled(folder: Path, training: Sequence[Sample], validation: Sequence[Sample]) -> list[Path]:
-    """The images below a folder, sorted, without those that are labelled frames of the training.
+    """The images below a folder, sorted, without labelled frames of the training and label maps of any.
 
     DataError where one is a frame of the validation, byte for byte and under any name, or none is left.
     """
     if not folder.is_dir():
         raise DataError(f"there is no folder {folder}: data.unlabelled takes a folder of frames")
-    images = sorted(path for path in folder.rglob("*") if is_image(path) and path.is_file())
+    labels = {sample.label for sample in (*training, *validation)}
+    images = sorted(path for path in walk(folder) if is_image(path) and path not in labels)
     if leaks := find_copies(images, [sample.image for sample in validation]):
         image, original = next(iter(leaks.items()))
         raise DataError(

@@ -34,7 +34,7 @@ from icnet.tasks.setup.build import build, run_folder
 from icnet.tasks.setup.device import choose_autocast
 from icnet.tasks.setup.loggers import finish_tracking
 from icnet.tasks.setup.network import Network, build_network, wants_list
-from icnet.tasks.setup.teacher import describe_teacher, find_label_maps, read_teacher
+from icnet.tasks.setup.teacher import check_depth, describe_teacher, find_label_maps, read_teacher
 from icnet.tasks.setup.trainer import build_trainer, fit, start
 from icnet.training.datamodule import SegmentationDataModule
 from icnet.training.evaluation import judge
@@ -76,6 +76,7 @@ def train_network(
         log.info("Preparing the frames in %s (some seconds, on first use)", data.root)
     data.prepare_data()
     data.setup()
+    check_depth(teacher, data)
     if data.table and trainer.is_global_zero:
         show_data(data)
     module = build_module(cfg, data, network, teacher)

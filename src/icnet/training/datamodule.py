@@ -133,7 +133,7 @@ class SegmentationDataModule(ResumableDataModule):
         if not 0 < train_share <= 1:
             raise ConfigError(f"data.train_share is {train_share}: give a share above 0, up to 1")
         self.name, self.root = name, Path(root)
-        self.classes = classes if values is None else read_values(values)
+        self.classes = classes if values is None else read_values(values, classes.form)
         self.layout = layout(self.root)
         self.augment = augment(crop_size)
         self.batch_size, self.num_workers = batch_size, num_workers
@@ -158,8 +158,8 @@ class SegmentationDataModule(ResumableDataModule):
 
     def setup(self, stage: str | None = None) -> None:
         train, val = self.find_samples()
-        train = take_share(train, self.train_share)
         depth = self.bit_depth = self.bit_depth or find_bit_depth([sample.image for sample in train])
+        train = take_share(train, self.train_share)
         if self.sampler == "rare" and self.weights is None:
             self.weights = weigh_frames(count_pixels(train, self.classes))
         train_packs = self._find_packs("Training", self.division.train, train, depth)

@@ -50,6 +50,14 @@ def test_a_label_map_that_was_cut_off_or_lost_is_drawn_again(tmp_path: Path) -> 
         assert np.array_equal(read_raw_label(sample.label) == 0, trees.expected() == 0)
 
 
+@pytest.mark.parametrize("index", ["[]", "{", '{"images/a.png.png": 3}', '{"images/a.png.png": {"stamp": "x"}}'])
+def test_an_index_of_another_form_is_as_good_as_none(index: str, tmp_path: Path) -> None:
+    trees.labelme(tmp_path)
+    expected = len(LabelMe(tmp_path).samples("train"))
+    (tmp_path / "drawn/index.json").write_text(index.replace("images/a.png.png", "a_000.jpg.png"))
+    assert len(LabelMe(tmp_path).samples("train")) == expected
+
+
 def test_of_several_processes_one_draws_and_the_others_wait(tmp_path: Path) -> None:
     """A lock of a file is one between threads, too, as each opens it."""
     drawn: list[str] = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Sequence
 from pathlib import Path
 
 from icnet.data.bit_depth import find_bit_depth
@@ -56,7 +56,8 @@ def check_data(
     training = [s for name in samples if name in division.train for s in samples[name]]
     aside = _set_aside(training, division)
     validation = aside or {s for name in samples if name in division.val for s in samples[name]}
-    depth = bit_depth or find_bit_depth([s.image for part in samples.values() for s in part])
+    learnt = [s for s in training if s not in aside] or [s for part in samples.values() for s in part]
+    depth = bit_depth or find_bit_depth([s.image for s in learnt])
     found = Facts([_start(name, survey) for name, survey in surveys.items()], findings, deep, bit_depth=depth)
     jobs = [job for split in found.splits for job in _choose(split, samples[split.name], deep, deep or classes is None)]
     _read(found, jobs, aside, FrameReader(classes.form if classes else None, depth), workers, progress)
@@ -116,11 +117,17 @@ def _read(
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> None:
-    """Add what the frames hold to the facts, and what is wrong with them."""
-    places = []
+    """Add what the frames hold to the facts, and what is wrong with them.
+
+    Of each kind of image of which none was decoded, the first one is: what a header shows must be what can be read.
+    """
+    places, first, decoded = [], dict[Hashable, Sample](), set[Hashable]()
     frames = overlap(lambda job: reader.read(job[1], job[2]), jobs, workers or count_cores())
     for done, ((split, sample, _), frame) in enumerate(zip(jobs, frames, strict=True), 1):
         found.findings += frame.findings
+        first.setdefault(frame.kind, sample)
+        if frame.outline is not None:
+            decoded.add(frame.kind)
         if frame.values is not None:
             split.labels.append(frame.values)
         if frame.size is not None:
@@ -129,6 +136,10 @@ def _read(
             places.append(Place(_ASIDE if sample in aside else split.name, sample.image, frame.digest, frame.outline))
         if progress is not None:
             progress(done, len(jobs))
+    for kind, sample in first.items():
+        if kind is not None and kind not in decoded:
+            again = reader.read(sample, Reading(image=True, label=False)).findings
+            found.findings += [finding for finding in again if finding not in found.findings]
     found.findings += [*find_duplicates(places), *find_odd_sizes(found.frames)]
     if found.bit_depth != WHOLE_DEPTH:
         say = f"the 16-bit images use {found.bit_depth} bits, of which the network sees the highest 8"

@@ -35,12 +35,13 @@ class Reading:
 class FrameFacts:
     """What was found of one frame.
 
-    size: (height, width) of the image; values: of its label file, outline: of the image, digest: of its pixels, where they
-    were decoded.
+    kind: of the image, by its header; size: (height, width) of it; values: of its label file, outline: of the image, digest:
+    of its pixels, where they were decoded.
     """
 
     sample: Sample
     findings: tuple[Finding, ...]
+    kind: Hashable = None
     size: tuple[int, int] | None = None
     values: Values | None = None
     outline: int | None = None
@@ -50,23 +51,19 @@ class FrameFacts:
 class FrameReader:
     """Reads frames; called by several threads at once.
 
-    An image is decoded also where none of its kind was: what a header shows must be what can be read.
-
     form: of the label files, as `ClassTable` says. bit_depth: as `read_image` says.
     """
 
     def __init__(self, form: str | None = None, bit_depth: int = WHOLE_DEPTH) -> None:
         self.form, self.bit_depth = form, bit_depth
-        self.readable = set[Hashable]()
 
     def read(self, sample: Sample, reading: Reading) -> FrameFacts:
         findings: list[Finding] = []
         header = values = outline = digest = None
         try:
             header = read_header(sample.image)
-            if reading.image or header.kind not in self.readable:
+            if reading.image:
                 pixels, said = self._decode(sample, header, reading.deep)
-                self.readable.add(header.kind)
                 findings += said
                 outline = draw_outline(pixels)
                 digest = hashlib.sha256(pixels.tobytes()).hexdigest() if reading.deep else None
@@ -80,7 +77,8 @@ class FrameReader:
             findings.append(Finding(Kind.BROKEN, str(error)))
         else:
             findings += _check_sizes(sample, header, label_size) if header is not None else ()
-        return FrameFacts(sample, tuple(findings), header and header.size, values, outline, digest)
+        kind, size = (None, None) if header is None else (header.kind, header.size)
+        return FrameFacts(sample, tuple(findings), kind, size, values, outline, digest)
 
     def _decode(self, sample: Sample, header: Header, deep: bool) -> tuple[Pixels, list[Finding]]:
         """libjpeg fills in what a file lost, and tells nobody but stderr."""

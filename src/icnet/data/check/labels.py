@@ -74,7 +74,8 @@ def judge_labels(
             "the label files hold train ids where label ids are expected: choose classes without label_ids "
             "(Cityscapes: data/classes=cityscapes_train_ids), or let their names end in labelTrainIds.png",
         )
-    yield from _find_meant(labels, classes)
+    if classes.form in (None, "ids"):  # data.values names ids
+        yield from _find_meant(labels, classes)
     counted = {name: count_classes(add_up(part), classes)[0] for name, part in parts.items() if part}
     for name in (*train, *val):
         if name in counted and not counted[name].any():

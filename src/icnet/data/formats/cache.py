@@ -43,7 +43,8 @@ def bring_up_to_date(folder: Path, jobs: Mapping[str, Job]) -> dict[str, dict[st
         with _alone(folder):
             known = _read(folder)
             stale = _stale(folder, known, jobs)
-            log.info("Drawing %d label maps in %s", len(stale), folder)
+            if stale:  # another process may have drawn them meanwhile
+                log.info("Drawing %d label maps in %s", len(stale), folder)
             faults: dict[str, dict[str, Any] | str] = {}
             for name, entry in zip(
                 stale, overlap(lambda n: _draw(folder, n, *jobs[n]), stale, count_cores()), strict=True
@@ -71,16 +72,21 @@ def _stale(folder: Path, known: Mapping[str, dict[str, Any]], jobs: Mapping[str,
 
 
 def _is_fresh(path: Path, entry: Mapping[str, Any] | None, stamp: str) -> bool:
-    return entry is not None and entry["stamp"] == stamp and path.is_file() and path.stat().st_size == entry["bytes"]
+    return (
+        isinstance(entry, dict)
+        and entry.get("stamp") == stamp
+        and path.is_file()
+        and path.stat().st_size == entry.get("bytes")
+    )
 
 
 def _read(folder: Path) -> dict[str, Any]:
     """An index that cannot be read is as good as none."""
     try:
-        index: dict[str, Any] = json.loads((folder / _INDEX).read_bytes())
+        index = json.loads((folder / _INDEX).read_bytes())
     except (OSError, ValueError):
         return {}
-    return index
+    return index if isinstance(index, dict) else {}
 
 
 @contextmanager
@@ -88,11 +94,12 @@ def _alone(folder: Path) -> Iterator[None]:
     """For as long as the block runs; a process that dies lets go of it."""
     make_folder(folder)
     try:
-        with (folder / ".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
+        lock = (folder / ".lock").open("w")
     except OSError as error:
         raise DataError(
             f"{folder} cannot be written ({error.strerror}), and label maps are drawn there: set data.layout.drawn to a "
             "folder that can"
         ) from error
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

@@ -20,8 +20,7 @@ class Cvat(DrawnLayout):
     """root/annotations.xml, one or two folders below too (a job each); images by name, in images/ as exported with them.
 
     Polygons and masks are drawn by z_order, then in the file's order; a frame of several jobs has the shapes of all. Boxes,
-    lines and points are no areas. A subset, or a folder of images,
-    that is called like a split is one.
+    lines and points are no areas. A subset, or a folder of images, that is called like a split is one.
     """
 
     @property

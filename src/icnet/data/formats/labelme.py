@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -61,9 +62,9 @@ class LabelMe(DrawnLayout):
         if image in self.images.all or not content.get("imageData"):
             return image
         place = self.folder / source.relative_to(self.root).with_suffix(image.suffix)
-        if not place.is_file():
+        if not place.is_file() or place.stat().st_mtime_ns < source.stat().st_mtime_ns:
             make_folder(place.parent)
-            with writing(place) as part:
+            with writing(place, f"{place.name}.{os.getpid()}.part") as part:  # two processes may come here at once
                 part.write_bytes(base64.b64decode(content["imageData"]))
         return place
 

@@ -26,7 +26,7 @@ from icnet.sweep.command import build_environment
 from icnet.sweep.process import last_line
 from icnet.tasks.setup.build import build, run_folder
 from icnet.tasks.setup.network import build_network
-from icnet.tasks.setup.teacher import read_teacher
+from icnet.tasks.setup.teacher import find_label_maps, read_teacher
 from icnet.tasks.setup.trainer import build_stepper, fit, start
 from icnet.tasks.train import build_module
 from icnet.training.datamodule import SegmentationDataModule
@@ -92,11 +92,11 @@ def benchmark_step(cfg: DictConfig) -> None:
         cfg = OmegaConf.merge(cfg, {"task": _AS_TRAIN})  # type: ignore[assignment]
     folder, clock = run_folder(), StepClock()
     trainer = build_stepper(cfg, folder, _WARM_UP + cfg.task.steps, [clock])
-    data: SegmentationDataModule = build(cfg.data)
-    network = build_network(cfg, data)
+    data: SegmentationDataModule = build(cfg.data, label_maps=find_label_maps(cfg))
+    network, teacher = build_network(cfg, data), read_teacher(cfg, data)
     data.prepare_data()
     data.setup()
-    module = build_module(cfg, data, network, read_teacher(cfg, data))
+    module = build_module(cfg, data, network, teacher)
     fit(cfg, trainer, module, data, data.augment.crop_size)
     if not trainer.is_global_zero:
         return

@@ -64,6 +64,8 @@ def run_round(cfg: DictConfig, order: Order, this: Round, before: Path) -> Path:
     if not is_follower():
         make_folder(this.folder)
     data, frames = read_data(cfg, source)
+    if this.keep != order.keep[0]:
+        data.table = 0  # which the first round has shown
     trainer = build_evaluator(quiet(cfg), this.folder)
     miou = mean_iou(judge(trainer, open_engine(cfg, source, net), {}, frames, data.num_workers).matrix)
     log.info("Keeping %g of the filters: mIoU %.4f before fine-tuning", this.keep, miou)

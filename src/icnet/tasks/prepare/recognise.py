@@ -21,7 +21,7 @@ from icnet.tasks.setup.build import build
 
 AUTO = "auto"
 _LAST = "masks"  # fits much that another choice says more of
-_KEPT = ("root", "layout", "packed")  # of the settings of data=auto
+_KEPT = ("classes", "root", "layout", "packed")  # of the settings of data=auto
 _OPEN = "none"  # the class table of those whose classes are not published
 
 
@@ -129,7 +129,7 @@ def _apply(cfg: DictConfig, fit: Fit) -> None:
             cfg.data[key] = value
     cfg.data.root = str(fit.layout.root)
     cfg.data.layout = describe(fit.layout)
-    if fit.choice.classes != _OPEN and not any(g.startswith("data/classes=") for g in given):
+    if fit.choice.classes != _OPEN and not any(g.startswith(("data/classes=", "data.values=")) for g in given):
         places = [folder / f"data/classes/{fit.choice.classes}.yaml" for folder in config_folders()]
         table = next(table for place in places if place.is_file() and (table := read_table(place)))
         cfg.data.classes = {"_target_": f"{ClassTable.__module__}.{ClassTable.__qualname__}", **table.to_dict()}

@@ -43,6 +43,13 @@ def resumed_config(cfg: DictConfig, overrides: Sequence[str]) -> DictConfig | No
     return saved
 
 
+def say_longer(folder: Path) -> str:
+    """What trains a run on that has finished, where something does."""
+    return (
+        "" if read_saved(check_resumable(folder)).task.name in _IN_ROUNDS else ". A larger trainer.max_steps trains on"
+    )
+
+
 def check_resumable(folder: Path) -> Path:
     """The configuration that the run in `folder` left."""
     path = folder / ".hydra" / "config.yaml"

@@ -73,6 +73,16 @@ def check_teacher(engine: Engine, path: Path, data: SegmentationDataModule) -> N
         )
 
 
+def check_depth(teacher: Engine | None, data: SegmentationDataModule) -> None:
+    """It sees 16-bit images as bright as it has learned them; known when the data are set up."""
+    depth = data.val_set.bit_depth
+    if teacher is not None and teacher.card.bit_depth != depth:
+        raise ConfigError(
+            f"task.teacher takes {teacher.card.bit_depth} bits of 16-bit images for used, and the training {depth}: say "
+            f"data.bit_depth={teacher.card.bit_depth}"
+        )
+
+
 def describe_teacher(cfg: DictConfig, data: SegmentationDataModule) -> dict[str, Any]:
     """What a protocol says of it, and of the frames that it answers for; nothing where nobody taught."""
     path = cfg.task.teacher
