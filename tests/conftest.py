@@ -62,6 +62,11 @@ def makes_once(file: Path) -> bool:
     return 'scope="module"' in file.read_text(encoding="utf-8")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest first, or one process would wait for them at the end."""
+    items.sort(key=lambda item: item.path.name != "test_newcomer.py")
+
+
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneProcessForWhatIsMadeOnce:
     return OneProcessForWhatIsMadeOnce(config, log)
 
