@@ -6,7 +6,7 @@ import difflib
 import hashlib
 import json
 from abc import ABC, abstractmethod
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,16 +21,20 @@ from icnet.data.samples import BadAnnotation, Sample, Survey, all_frames
 from icnet.data.walk import walk
 from icnet.errors import ConfigError, DataError
 
-_RULE = 1  # of paint.py, counted up when it changes
+_RULE = 2  # of paint.py and of what the formats read, counted up when these change
 BACKGROUND = "background"
 
 
 class Outline(NamedTuple):
-    """What a tool says of a frame: its size, and the shapes in the order in which they are drawn."""
+    """What a tool says of a frame: its size, and the shapes in the order in which they are drawn.
+
+    bare: the kind of each shape that covers no area, such as a line.
+    """
 
     height: int
     width: int
     shapes: Sequence[Shape]
+    bare: Sequence[str] = ()
 
 
 class Annotated(NamedTuple):
@@ -160,7 +164,9 @@ class DrawnLayout(ABC):
         except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
             what = f"lacks {error}" if isinstance(error, KeyError) else str(error)
             raise BadAnnotation(f"what it says of {parts[0].image.name} {what}; mend it in the tool") from error
-        lost = [f"{parts[0].source}: on {parts[0].image.name} {reason}: left out" for reason in drawing.lost]
+        bare = Counter(kind for outline in outlines for kind in outline.bare)
+        reasons = [*drawing.lost, *(f"{kind} ({count}) has no area" for kind, count in bare.items())]
+        lost = [f"{parts[0].source}: on {parts[0].image.name} {reason}: left out" for reason in reasons]
         return Drawn(drawing.label_map, drawing.overlapped, len(shapes), lost)
 
     def _value(self, label: str) -> int:

@@ -22,6 +22,7 @@ Ring = npt.NDArray[np.float64]
 Bits = npt.NDArray[np.bool_]
 _FEWEST = 3  # points of a ring
 _LARGEST = 1 << 28  # pixels of a frame
+_CORNERS = 64  # of an ellipse: 0.2 % of its area lie outside them
 
 
 class Cover(NamedTuple):
@@ -79,6 +80,19 @@ class Polygon:
         return Cover(top, left, _fill([ring - (left, top) for ring in rings], bottom - top, right - left))
 
 
+def box(left: float, top: float, right: float, bottom: float, degrees: float = 0) -> Polygon:
+    """A rectangle, turned clockwise about its centre."""
+    corners = np.array([(left, top), (right, top), (right, bottom), (left, bottom)])
+    return Polygon([_turn(corners, (left + right) / 2, (top + bottom) / 2, degrees)])
+
+
+def ellipse(x: float, y: float, across: float, down: float, degrees: float = 0) -> Polygon:
+    """Around (x, y), with these radii, turned clockwise."""
+    angles = np.linspace(0, 2 * np.pi, _CORNERS, endpoint=False)
+    points = np.stack([x + across * np.cos(angles), y + down * np.sin(angles)], axis=1)
+    return Polygon([_turn(points, x, y, degrees)])
+
+
 @dataclass(frozen=True)
 class Mask:
     """decode: gives the pixels, when they are drawn; ValueError where they cannot be read."""
@@ -113,6 +127,13 @@ def draw(shapes: Iterable[Shape], values: Callable[[str], int], height: int, wid
         overlapped += int(np.count_nonzero(inside & (part != 0) & (part != value)))
         part[inside] = value
     return drawing._replace(overlapped=overlapped)
+
+
+def _turn(points: Ring, x: float, y: float, degrees: float) -> Ring:
+    """Clockwise as it is seen, where y grows downwards."""
+    cos, sin = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    turned: Ring = (points - (x, y)) @ np.array([(cos, sin), (-sin, cos)]) + (x, y)
+    return turned
 
 
 def _fill(rings: Sequence[Ring], height: int, width: int) -> Bits:
