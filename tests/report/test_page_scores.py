@@ -59,8 +59,10 @@ def test_nothing_has_no_sign() -> None:
     assert [percent(ratio, 2) for ratio in (-0.00004, -0.0004)] == ["0.00", "-0.04"]
     assert say_bounds([-0.0004, 0.0]) == "0.0 to 0.0"
     assert "drop 0" in words_of(section_of(run_of({"miou": 0.5}, drop=-0.0), "protocol"))
-    metrics = {"miou": 0.5, "checkpoint_miou": 0.5, "drop": -1e-5, "drop_interval": [-2e-5, 0.0], "agreement": 1.0,
-               "median_ms": 1.0, "checkpoint_median_ms": 1.0, "iou": {"a": 0.5}, "checkpoint_iou": {"a": 0.49999}}  # fmt: skip
+    metrics = {
+        "miou": 0.5, "checkpoint_miou": 0.5, "drop": -1e-5, "drop_interval": [-2e-5, 0.0], "agreement": 1.0,
+        "median_ms": 1.0, "checkpoint_median_ms": 1.0, "iou": {"a": 0.5}, "checkpoint_iou": {"a": 0.49999},
+    }  # fmt: skip
     words = words_of(section_of(run_of(metrics, engine="x", threads=1), "certificate"))
     assert "a drop of 0.00 points (95 % interval: 0.00 to 0.00)" in words
     assert "in points: a 0.00." in words

@@ -77,8 +77,8 @@ def _say_certificate(certificate: Mapping[str, Any] | str) -> str:
     return (
         f"On {protocol['images']} frames of {protocol['data']} ({protocol['split']}): mIoU {100 * scores['miou']:.2f}, its "
         f"checkpoint {100 * scores['checkpoint_miou']:.2f};\ndrop {percent(scores['drop'], 2)} points (95 %: "
-        f"{say_bounds(scores['drop_interval'], 2)}), the same class at {100 * scores['agreement']:.3f} % of the pixels. One frame took "
-        f"{scores['median_ms']:.3g} ms there (threads: {protocol['threads']})."
+        f"{say_bounds(scores['drop_interval'], 2)}), the same class at {100 * scores['agreement']:.3f} % of the pixels. "
+        f"One frame took {scores['median_ms']:.3g} ms there (threads: {protocol['threads']})."
     )
 
 

@@ -19,8 +19,9 @@ from icnet.data.samples import BadAnnotation
 class Cvat(DrawnLayout):
     """root/annotations.xml, one or two folders below too (a job each); images by name, in images/ as exported with them.
 
-    Polygons, masks, boxes and ellipses are drawn by z_order, then in the file's order; a frame of several jobs has the shapes
-    of all. Lines, points, skeletons and cuboids are no areas, which is noted. A subset, or a folder of images, that is called like a split is one.
+    Polygons, masks, boxes and ellipses are drawn by z_order, then in the file's order; a frame of several jobs has those of
+    all. Lines, points, skeletons and cuboids are no areas, which is noted. A subset, or a folder of images, that is called
+    like a split is one.
     """
 
     @property
