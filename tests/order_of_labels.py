@@ -1,7 +1,7 @@
 """python -m tests.order_of_labels KIND [SEED ...]: are labels in the order of task.order worth more than as many at random?
 
 Generated streets of 128x256. A first network learns from 20 labelled frames; of some 200 others 20 are labelled then, at
-random, by the order, or by doubt alone, and a network learns anew from all 40. It is scored on 80 streets that are new to it.
+random, by the order, or by doubt alone, and a network learns anew from all 40. 80 streets that none has seen score it.
 KIND is streets: every frame is a street of its own, and the first 20 are drawn from all; or drive: the first 20 are streets
 of their own, of the others four streets have 30 frames each, as of a car that waits, and 80 have one.
 """
