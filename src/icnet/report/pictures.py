@@ -40,9 +40,8 @@ def embed_frame(title: str, pixels: Pixels) -> Picture:
     height, width = pixels.shape[:2]
     scale = min(1.0, _LONGEST / max(height, width))
     size = max(1, round(width * scale)), max(1, round(height * scale))
-    small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)[:, :, ::-1]
-    _, data = cv2.imencode(".webp", small, [cv2.IMWRITE_WEBP_QUALITY, _QUALITY])
-    return Picture(title, *size, embed(data.tobytes(), "webp"))
+    small: Pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+    return Picture(title, *size, embed_pixels(small, _QUALITY))
 
 
 def embed_examples(folder: Path) -> dict[str, list[tuple[Example, dict[str, str]]]]:
@@ -65,3 +64,9 @@ def _read(path: Path) -> bytes:
 def embed(data: bytes, kind: str) -> str:
     """The address of a picture that is part of the page. kind: png, webp."""
     return f"data:image/{kind};base64,{base64.b64encode(data).decode('ascii')}"
+
+
+def embed_pixels(pixels: Pixels, quality: int) -> str:
+    """(H, W, 3), red first, as the address of a WebP. quality: 1 to 100, above that without loss."""
+    _, data = cv2.imencode(".webp", pixels[:, :, ::-1], [cv2.IMWRITE_WEBP_QUALITY, quality])
+    return embed(data.tobytes(), "webp")

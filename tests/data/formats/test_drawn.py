@@ -66,7 +66,7 @@ def test_of_several_processes_one_draws_and_the_others_wait(tmp_path: Path) -> N
         def draw() -> Drawn:
             time.sleep(0.01)
             drawn.append(name)
-            return Drawn(np.zeros((4, 4), np.uint8), 0, 0, [])
+            return Drawn(np.zeros((4, 4), np.uint8), 0, 0, [], [])
 
         return draw
 

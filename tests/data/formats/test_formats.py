@@ -160,10 +160,7 @@ def test_what_covers_no_area_in_cvat_is_counted_by_its_kind(tmp_path: Path) -> N
     skeleton = '<skeleton label="car"><points label="1" points="3,4"/></skeleton>'
     layout = cvat_of_one(tmp_path, line, line, skeleton, trees.cvat_polygon("road", trees.ROAD), '<tag label="car"/>')
     assert (label_of(layout) == (trees.expected() > 0) * (np.arange(64)[:, None] >= 32)).all()
-    assert [note.partition(": ")[2] for note in layout.survey("train").notes] == [
-        "on a.jpg polyline (2) has no area: left out",
-        "on a.jpg skeleton (1) has no area: left out",
-    ]
+    assert layout.survey("train").notes == ["train: left out, since they are no areas: polyline (2), skeleton (1)"]
 
 
 def test_a_frame_of_two_jobs_of_cvat_has_the_shapes_of_both(tmp_path: Path) -> None:
@@ -196,7 +193,7 @@ def test_labelme_draws_circles_and_masks_but_no_lines(tmp_path: Path) -> None:
     assert layout.class_names == {0: "background", 1: "car", 2: "road"}
     assert abs(np.count_nonzero(label == 2) - np.pi * 100) < 4
     assert np.array_equal(label[:4, :8], np.tri(4, 8))
-    assert layout.survey("train").notes == [f"{tmp_path}/a.json: on a.png line (1) has no area: left out"]
+    assert layout.survey("train").notes == ["train: left out, since they are no areas: line (1)"]
 
 
 def test_labelme_brings_its_image_where_there_is_no_other(tmp_path: Path) -> None:

@@ -57,9 +57,9 @@ class Cvat(DrawnLayout):
 
 def _read(image: Element) -> Outline:
     shapes = sorted((part for part in image if part.tag in _AREAS), key=lambda part: int(part.get("z_order", "0")))
-    bare = [part.tag for part in image if part.tag in _BARE]
+    others = [part.tag for part in image if part.tag not in (*_AREAS, "tag")]
     drawn = [Shape(part.attrib["label"], _AREAS[part.tag](part.attrib)) for part in shapes]
-    return Outline(int(image.attrib["height"]), int(image.attrib["width"]), drawn, bare)
+    return Outline(int(image.attrib["height"]), int(image.attrib["width"]), drawn, others)
 
 
 def _polygon(part: Mapping[str, str]) -> Polygon:
@@ -83,4 +83,3 @@ def _mask(part: Mapping[str, str]) -> Mask:
 _AREAS: Mapping[str, Callable[[Mapping[str, str]], Area]] = {
     "polygon": _polygon, "box": _box, "ellipse": _ellipse, "mask": _mask,
 }  # fmt: skip
-_BARE = ("polyline", "points", "skeleton", "cuboid")

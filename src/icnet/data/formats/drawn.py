@@ -21,20 +21,17 @@ from icnet.data.samples import BadAnnotation, Sample, Survey, all_frames
 from icnet.data.walk import walk
 from icnet.errors import ConfigError, DataError
 
-_RULE = 2  # of paint.py and of what the formats read, counted up when these change
+_RULE = 2  # of paint.py and of what is kept beside a label map, counted up when it changes
 BACKGROUND = "background"
 
 
 class Outline(NamedTuple):
-    """What a tool says of a frame: its size, and the shapes in the order in which they are drawn.
-
-    bare: the kind of each shape that covers no area, such as a line.
-    """
+    """What a tool says of a frame: its size, the shapes in the order in which they are drawn, and kinds of others."""
 
     height: int
     width: int
     shapes: Sequence[Shape]
-    bare: Sequence[str] = ()
+    others: Sequence[str] = ()
 
 
 class Annotated(NamedTuple):
@@ -164,10 +161,9 @@ class DrawnLayout(ABC):
         except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
             what = f"lacks {error}" if isinstance(error, KeyError) else str(error)
             raise BadAnnotation(f"what it says of {parts[0].image.name} {what}; mend it in the tool") from error
-        bare = Counter(kind for outline in outlines for kind in outline.bare)
-        reasons = [*drawing.lost, *(f"{kind} ({count}) has no area" for kind, count in bare.items())]
-        lost = [f"{parts[0].source}: on {parts[0].image.name} {reason}: left out" for reason in reasons]
-        return Drawn(drawing.label_map, drawing.overlapped, len(shapes), lost)
+        lost = [f"{parts[0].source}: on {parts[0].image.name} {reason}: left out" for reason in drawing.lost]
+        others = [kind for outline in outlines for kind in outline.others]
+        return Drawn(drawing.label_map, drawing.overlapped, len(shapes), lost, others)
 
     def _value(self, label: str) -> int:
         if label not in self.values:
@@ -180,6 +176,9 @@ class DrawnLayout(ABC):
     def _notes(self, split: str, drawn: Mapping[str, object]) -> list[str]:
         maps = {name: found for name, found in drawn.items() if isinstance(found, dict)}
         notes = [reason for found in maps.values() for reason in found["lost"]]
+        if others := Counter(kind for found in maps.values() for kind in found["others"]):
+            kinds = ", ".join(f"{kind} ({count})" for kind, count in others.most_common())
+            notes.append(f"{split}: left out, since they are no areas: {kinds}")
         if over := sum(found["overlapped"] for found in maps.values()):
             share = 100 * over / sum(found["pixels"] for found in maps.values())
             notes.append(
@@ -189,8 +188,8 @@ class DrawnLayout(ABC):
             notes.append(f"{split}: {len(bare)} frames have no shape and are all {BACKGROUND}, first {bare[0]}")
         if split == next(iter(self._frames)):
             known = {image for frames in self._frames.values() for image in frames}
-            if others := sorted(self.images.all - known):
-                notes.append(f"{len(others)} images are in no file of the tool and are left out, first {others[0]}")
+            if unknown := sorted(self.images.all - known):
+                notes.append(f"{len(unknown)} images are in no file of the tool and are left out, first {unknown[0]}")
             notes += _alike(self.values)
         return notes
 

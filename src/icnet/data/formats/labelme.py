@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from icnet.data.formats.drawn import Annotated, DrawnLayout, Outline
-from icnet.data.formats.paint import Area, Mask, Polygon, Shape, box, ellipse
+from icnet.data.formats.paint import Area, Mask, Polygon, Shape, ellipse
 from icnet.data.formats.runs import decode_picture
 from icnet.data.formats.source import mentions, read_json, split_of
 from icnet.data.headers import read_size
@@ -29,7 +29,7 @@ class LabelMe(DrawnLayout):
     """NAME.json beside NAME.jpg, or with the image that it names, or with the image inside; in subfolders too.
 
     Polygons, rectangles, circles and masks are drawn in the file's order, the parts of a group each by itself; lines and
-    points are no areas, which is noted. A folder that is called like a split is one.
+    points are no areas. A folder that is called like a split is one.
     """
 
     @property
@@ -83,8 +83,8 @@ def _read(source: Path, image: Path) -> Outline:
     content = _load(source)
     size = content.get("imageHeight"), content.get("imageWidth")
     height, width = size if all(size) else read_size(image)
-    shapes = [Shape(str(s["label"]), _area(s)) for s in content["shapes"] if _is_area(s)]
-    return Outline(height, width, shapes, [str(s["shape_type"]) for s in content["shapes"] if not _is_area(s)])
+    shapes = [Shape(str(shape["label"]), _area(shape)) for shape in content["shapes"] if _is_area(shape)]
+    return Outline(height, width, shapes, [s["shape_type"] for s in content["shapes"] if not _is_area(s)])
 
 
 def _area(shape: Mapping[str, Any]) -> Area:
@@ -94,8 +94,8 @@ def _area(shape: Mapping[str, Any]) -> Area:
         return Polygon([points])
     (x, y), (other_x, other_y) = points
     if kind == "rectangle":
-        return box(x, y, other_x, other_y)
+        return Polygon([np.array([(x, y), (other_x, y), (other_x, other_y), (x, other_y)])])
     if kind == "circle":
-        radius = np.hypot(other_x - x, other_y - y)
+        radius = float(np.hypot(other_x - x, other_y - y))
         return ellipse(x, y, radius, radius)
     return Mask(lambda: decode_picture(base64.b64decode(shape["mask"])), int(min(x, other_x)), int(min(y, other_y)))

@@ -80,16 +80,16 @@ class Polygon:
         return Cover(top, left, _fill([ring - (left, top) for ring in rings], bottom - top, right - left))
 
 
-def box(left: float, top: float, right: float, bottom: float, degrees: float = 0) -> Polygon:
+def box(left: float, top: float, right: float, bottom: float, degrees: float = 0.0) -> Polygon:
     """A rectangle, turned clockwise about its centre."""
     corners = np.array([(left, top), (right, top), (right, bottom), (left, bottom)])
     return Polygon([_turn(corners, (left + right) / 2, (top + bottom) / 2, degrees)])
 
 
-def ellipse(x: float, y: float, across: float, down: float, degrees: float = 0) -> Polygon:
-    """Around (x, y), with these radii, turned clockwise."""
+def ellipse(x: float, y: float, radius_x: float, radius_y: float, degrees: float = 0.0) -> Polygon:
+    """Around (x, y), turned clockwise."""
     angles = np.linspace(0, 2 * np.pi, _CORNERS, endpoint=False)
-    points = np.stack([x + across * np.cos(angles), y + down * np.sin(angles)], axis=1)
+    points = np.stack([x + radius_x * np.cos(angles), y + radius_y * np.sin(angles)], axis=1)
     return Polygon([_turn(points, x, y, degrees)])
 
 

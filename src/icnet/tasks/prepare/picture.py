@@ -8,12 +8,13 @@ from icnet.data.images import read_pair
 from icnet.data.labels import ClassTable
 from icnet.data.samples import Sample
 from icnet.data.subset import spread
-from icnet.report.pictures import Picture, embed_frame
+from icnet.report.pictures import Picture, embed_pixels
 from icnet.visualize.colors import overlay
 from icnet.visualize.rows import Row, mark_ignored
 
 _FRAMES = 4
 _LONGEST = 560  # rows or columns
+_QUALITY = 85
 
 
 def picture_frames(samples: Sequence[Sample], classes: ClassTable, bit_depth: int) -> list[Picture]:
@@ -25,4 +26,4 @@ def _picture(sample: Sample, classes: ClassTable, bit_depth: int) -> Picture:
     image, label = read_pair(*sample, classes, bit_depth=bit_depth)
     small = Row(image, label, label, sample.image.name).shrink(_LONGEST)
     pixels = mark_ignored(overlay(small.image, small.label, classes), small.label)
-    return embed_frame(small.name, pixels)._replace(width=label.shape[1], height=label.shape[0])
+    return Picture(small.name, label.shape[1], label.shape[0], embed_pixels(pixels, _QUALITY))
