@@ -67,11 +67,13 @@ def _polygon(part: Mapping[str, str]) -> Polygon:
 
 
 def _box(part: Mapping[str, str]) -> Polygon:
-    return box(*(float(part[key]) for key in ("xtl", "ytl", "xbr", "ybr")), float(part.get("rotation", 0)))
+    left, top, right, bottom = (float(part[key]) for key in ("xtl", "ytl", "xbr", "ybr"))
+    return box(left, top, right, bottom, float(part.get("rotation", 0)))
 
 
 def _ellipse(part: Mapping[str, str]) -> Polygon:
-    return ellipse(*(float(part[key]) for key in ("cx", "cy", "rx", "ry")), float(part.get("rotation", 0)))
+    x, y, radius_x, radius_y = (float(part[key]) for key in ("cx", "cy", "rx", "ry"))
+    return ellipse(x, y, radius_x, radius_y, float(part.get("rotation", 0)))
 
 
 def _mask(part: Mapping[str, str]) -> Mask:
