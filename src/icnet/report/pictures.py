@@ -40,7 +40,7 @@ def embed_frame(title: str, pixels: Pixels) -> Picture:
     height, width = pixels.shape[:2]
     scale = min(1.0, _LONGEST / max(height, width))
     size = max(1, round(width * scale)), max(1, round(height * scale))
-    small: Pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+    small: Pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
     return Picture(title, *size, embed_pixels(small, _QUALITY))
 
 
