@@ -79,6 +79,8 @@ def _read(path: Path, number: int, row: Mapping[str, Any], names: Sequence[str])
             raise ValueError(f"says {row['answer']!r}, and not {' or '.join(VERDICTS)}")
         if top + mask.shape[0] > height or left + mask.shape[1] > width:
             raise ValueError(f"has a box beyond its frame of {height}x{width}")
+        if unknown := [row[key] for key in ("label", "prediction") if row[key] not in names]:
+            raise ValueError(f"names {unknown[0]!r}, which is no class")
         pair = names.index(row["label"]), names.index(row["prediction"])
         return Answer(str(row["frame"]), (height, width), str(row["checksum"]), *pair, top, left, mask, row["answer"])
     except (KeyError, TypeError, ValueError) as error:
