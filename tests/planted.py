@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
+from icnet.data.formats.runs import decode_runs
+
 Mask = npt.NDArray[np.bool_]
 
 
 class Planted(NamedTuple):
-    """A region (H, W) of a frame that got another label id."""
+    """A region (H, W) of a frame that got another label id. frame: the name of its image."""
 
     frame: str
     mask: Mask
@@ -38,3 +40,12 @@ def plant_errors(root: Path, ids: Sequence[int], share: float, seed: int = 0) ->
                     planted.append(Planted(path.name.replace("_gtFine_labelIds", "_leftImg8bit"), parts == part))
         cv2.imwrite(str(path), wrong)
     return planted
+
+
+def is_planted(region: Mapping[str, Any], planted: Sequence[Planted]) -> bool:
+    """Whether more than half of a region of queue.json got its label on purpose."""
+    top, left, height, width = region["box"]
+    mask = decode_runs(region["runs"], height, width)
+    name = region["frame"].rpartition("/")[2]
+    box = slice(top, top + height), slice(left, left + width)
+    return any((wrong.mask[box] & mask).sum() > mask.sum() / 2 for wrong in planted if wrong.frame == name)

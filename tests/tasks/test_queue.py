@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 import yaml
 from omegaconf import OmegaConf
+from tests.chromium import PROGRAM, open_page
 from tests.conftest import compose_run, run_plain
 from tests.data.formats import trees
 
 from icnet.cli import run_task
 from icnet.config import check_config
-from icnet.data.answers import checksum, name_frame
+from icnet.data.answers import checksum, name_frame, read_answers
 from icnet.data.formats.coco import Coco
 from icnet.data.formats.runs import decode_runs
 from icnet.data.images import read_image, read_label, write_image
@@ -224,3 +225,40 @@ def test_answers_about_other_data_are_one_line_and_nothing_is_written(
 def test_a_setting_of_apply_that_cannot_be_is_one_line(prepare: Prepare, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"task\.wrong is 'car': give network or ignore"):
         prepare(tmp_path, "data=folder", "task.wrong=car")
+
+
+KEPT = """window.saved = []; URL.createObjectURL = (file) => { file.text().then((text) => saved.push(text)); return "#"; };
+window.press = (...keys) => keys.forEach((key) => dispatchEvent(new KeyboardEvent("keydown", { key })));"""
+LEFT = "document.getElementById('left').textContent"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path(PROGRAM).is_file(), reason="needs Chromium")
+def test_a_person_answers_with_keys_and_the_answers_stay_are_saved_and_come_back(
+    run: Path, street_classes: ClassTable, tmp_path: Path
+) -> None:
+    page_of = (run / "queue.html").as_uri()
+    with open_page(page_of, tmp_path / "profile", before=KEPT) as page:
+        assert page.wait(LEFT) == "0 of 7 answered, 7 left"
+        page.read("press('1', '2', '3', 'ArrowLeft', '1', 'u', 'ArrowRight', '1', 'u', 's')")
+        assert page.read(LEFT) == "3 of 7 answered, 4 left"
+        assert page.read("[...document.images].every((image) => image.naturalWidth > 0)")
+        assert len(page.read("document.querySelector('path').getAttribute('d')")) > 9
+        saved = tmp_path / "answers.json"
+        saved.write_text(page.wait("saved[0]"))
+        page.send("Page.navigate", url=page_of)
+        assert page.wait(f"{LEFT} !== '0 of 7 answered, 7 left' && {LEFT}") == "3 of 7 answered, 4 left"
+        assert page.errors == []
+    answers = read_answers(saved, street_classes)
+    assert [answer.verdict for answer in answers] == ["label", "network", "unsure"]
+    queued = json.loads((run / "queue.json").read_text())["regions"]
+    assert [int(answer.mask.sum()) for answer in answers] == [region["pixels"] for region in queued[:3]]
+
+    other = tmp_path / "other.json"
+    other.write_text(json.dumps(json.loads(saved.read_text()) | {"queue": "another"}))
+    with open_page(page_of, tmp_path / "fresh", before=KEPT) as page:
+        assert page.wait(LEFT) == "0 of 7 answered, 7 left"
+        page.open_file(other)
+        page.wait("document.body.innerText.includes('other.json is not loaded: it belongs to another queue')")
+        page.open_file(saved)
+        assert page.wait(f"{LEFT} !== '0 of 7 answered, 7 left' && {LEFT}") == "3 of 7 answered, 4 left"
