@@ -93,6 +93,7 @@ def test_the_page_holds_all_it_shows_and_may_load_nothing(run: Path) -> None:
         ({"queue": 0}, "task.queue is 0: give a whole number of at least 1"),
         ({"queue": 5, "queue_pixels": -1}, "task.queue_pixels is -1"),
         ({"queue": "many"}, "task.queue is 'many'"),
+        ({"queue": None, "queue_pixels": 9}, "task.queue_pixels is of a queue: add task.queue=50"),
     ],
 )
 def test_a_queue_that_cannot_be_is_one_line(settings: dict[str, Any], fault: str) -> None:
@@ -158,11 +159,11 @@ def labels_of(samples: list[Sample]) -> list[np.ndarray[Any, Any]]:
 
 
 @pytest.mark.parametrize(
-    ("data", "write", "wrong", "becomes"),
-    [("folder", write_folder, "network", 0), ("coco", write_coco, "ignore", 255)],
+    ("data", "write", "ignore", "becomes"),
+    [("folder", write_folder, "false", 0), ("coco", write_coco, "true", 255)],
 )
 def test_answers_become_label_maps_beside_the_originals_and_a_data_set_that_reads_them(
-    data: str, write: Callable[[Path], Layout], wrong: str, becomes: int, prepare: Prepare, tmp_path: Path
+    data: str, write: Callable[[Path], Layout], ignore: str, becomes: int, prepare: Prepare, tmp_path: Path
 ) -> None:
     root = tmp_path / "my data"
     root.mkdir()
@@ -174,7 +175,7 @@ def test_answers_become_label_maps_beside_the_originals_and_a_data_set_that_read
         answer(layout, 1, "label", split="val"),
     )
     before = files_of(root)
-    prepare(root, f"data={data}", f"task.wrong={wrong}", "task.save_as=mended", "data.crop_size=[32,64]")
+    prepare(root, f"data={data}", f"task.ignore={ignore}", "task.save_as=mended", "data.crop_size=[32,64]")
     assert files_of(root) == before
 
     written = yaml.safe_load((tmp_path / "conf/data/mended.yaml").read_text())
@@ -210,7 +211,7 @@ def test_answers_about_other_data_are_one_line_and_nothing_is_written(
     save(tmp_path / "answers.json", answer(layout, 1, "network"), answer(layout, 0, "label", **changes))
     task = {
         "apply": str(tmp_path / "answers.json"),
-        "wrong": "network",
+        "ignore": False,
         "corrected": corrected and str(tmp_path / corrected),
     }
     config = OmegaConf.create({"task": task, "data": {"packed": None}})
@@ -223,8 +224,8 @@ def test_answers_about_other_data_are_one_line_and_nothing_is_written(
 
 
 def test_a_setting_of_apply_that_cannot_be_is_one_line(prepare: Prepare, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"task\.wrong is 'car': give network or ignore"):
-        prepare(tmp_path, "data=folder", "task.wrong=car")
+    with pytest.raises(ConfigError, match=r"task\.ignore says how, but task\.apply is not given"):
+        prepare(tmp_path, "data=folder", "task.apply=null", "task.ignore=true")
 
 
 KEPT = """window.saved = []; URL.createObjectURL = (file) => { file.text().then((text) => saved.push(text)); return "#"; };

@@ -80,6 +80,8 @@ def prepare_sweep(config: DictConfig) -> None:
     if type(config.sweep.jobs) is not int or config.sweep.jobs < 1:
         raise ConfigError(f"sweep.jobs is {config.sweep.jobs}: give the number of jobs side by side, at least 1")
     jobs = expand(config, loader)
+    if not jobs:
+        raise ConfigError("these settings make no job: one of them has no values, such as range(0,0)")
     if config.hydra.launcher._target_ != _LAUNCHER:  # a cluster's scheduler keeps the books
         check_jobs(config, jobs, loader)
         if config.sweep.name is None:

@@ -34,6 +34,8 @@ _QUALITY, _LOSSLESS = 85, 101  # of WebP, as OpenCV counts
 def open_queue(task: DictConfig, classes: ClassTable) -> Disagreements | None:
     """For task.queue=N; None where nobody asked."""
     if task.get("queue") is None:
+        if task.get("queue_pixels") is not None:
+            raise ConfigError("task.queue_pixels is of a queue: add task.queue=50, or leave it out")
         return None
     for key in ("queue", "queue_pixels"):
         if task[key] is not None and (type(task[key]) is not int or task[key] < 1):

@@ -26,7 +26,7 @@ def apply_answers(cfg: DictConfig, layout: Layout, splits: Sequence[str], classe
 
     Frames whose labels stay are listed with their own label files. The folder appears whole or not at all.
     """
-    path, ignore = Path(cfg.task.apply), cfg.task.wrong == "ignore"
+    path, ignore = Path(cfg.task.apply), cfg.task.ignore
     target = Path(cfg.task.corrected or f"{os.path.abspath(layout.root)}_corrected")
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise ConfigError(f"{target} is not empty: choose another task.corrected, or remove it")

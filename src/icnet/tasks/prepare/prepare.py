@@ -93,8 +93,6 @@ def check_settings(cfg: DictConfig) -> None:
     task, data = cfg.task, cfg.data
     if task.save_as is not None:
         check_name(task.save_as)
-    if task.wrong not in ("network", "ignore"):
-        raise ConfigError(f"task.wrong is {task.wrong!r}: give network or ignore")
     if task.lists and data.name == "list":
         raise ConfigError("task.lists=true: these data are read from lists already")
     if task.lists and choice_of("data/classes") in (None, "none"):
@@ -103,7 +101,7 @@ def check_settings(cfg: DictConfig) -> None:
         )
     if task.pack and data.packed is None:
         raise ConfigError("data.packed is null: name the folder that task.pack=true writes to")
-    for option, needed in (("compress", "pack"), ("half", "convert"), ("corrected", "apply")):
+    for option, needed in (("compress", "pack"), ("half", "convert"), ("ignore", "apply"), ("corrected", "apply")):
         if task[option] and not task[needed]:
             raise ConfigError(f"task.{option} says how, but task.{needed} is not given: give both, or neither")
 
