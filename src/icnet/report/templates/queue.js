@@ -38,7 +38,7 @@ function show() {
   find("pair").replaceChildren("Labelled ", named(region.label), ", seen as ", named(region.prediction));
   find("about").textContent =
     `${at + 1} of ${total} · ${region.frame} · ${region.pixels.toLocaleString("en")} pixels · label doubted by ` +
-    `${(100 * region.confidence).toFixed(1)}\u00a0%` + (answers[at] ? ` · answered: ${WORDS[answers[at]]}` : "");
+    `${(100 * region.confidence).toFixed(2)}\u00a0%` + (answers[at] ? ` · answered: ${WORDS[answers[at]]}` : "");
   find("says-label").replaceChildren(named(region.label));
   find("says-prediction").replaceChildren(named(region.prediction));
   for (const view of ["image", "label", "prediction"]) find(view).src = region.pictures[view];
@@ -48,6 +48,7 @@ function show() {
     for (const path of svg.children) path.setAttribute("d", trace(region, top, left));
   }
   document.querySelector(".queue-views").style.setProperty("--ratio", width / height);
+  document.querySelector(".queue-views").classList.toggle("wide", width > 1.5 * height);
   find("legend").replaceChildren(...region.seen.map((name) => named(name, "li")));
   for (const button of document.querySelectorAll("[data-answer]"))
     button.setAttribute("aria-pressed", String(button.dataset.answer === answers[at]));
