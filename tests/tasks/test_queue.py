@@ -224,7 +224,7 @@ def test_answers_about_other_data_are_one_line_and_nothing_is_written(
 
 
 def test_a_setting_of_apply_that_cannot_be_is_one_line(prepare: Prepare, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"task\.ignore says how, but task\.apply is not given"):
+    with pytest.raises(ConfigError, match=r"task\.ignore=true says how, but task\.apply is not given"):
         prepare(tmp_path, "data=folder", "task.apply=null", "task.ignore=true")
 
 

@@ -103,7 +103,8 @@ def check_settings(cfg: DictConfig) -> None:
         raise ConfigError("data.packed is null: name the folder that task.pack=true writes to")
     for option, needed in (("compress", "pack"), ("half", "convert"), ("ignore", "apply"), ("corrected", "apply")):
         if task[option] and not task[needed]:
-            raise ConfigError(f"task.{option} says how, but task.{needed} is not given: give both, or neither")
+            value = "true" if task[option] is True else task[option]
+            raise ConfigError(f"task.{option}={value} says how, but task.{needed} is not given: give both, or neither")
 
 
 def has_classes(cfg: DictConfig) -> bool:
