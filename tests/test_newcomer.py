@@ -44,9 +44,9 @@ def test_a_plain_run_learns_streets_and_finds_wrong_labels(tmp_path: Path, stree
 
 
 @pytest.mark.skipif(not Path(CAMVID, "images").is_dir(), reason="needs CamVid in the folder that ICNET_CAMVID names")
-def test_a_short_run_learns_real_streets(tmp_path: Path) -> None:
+def test_a_short_run_from_a_light_trunk_learns_real_streets(tmp_path: Path) -> None:
     metrics = run_icnet(
-        tmp_path, "experiment=icnet_camvid", f"data.root={Path(CAMVID).resolve()}", "trainer.max_steps=160",
-        "trainer.val_check_interval=160", "scheduler.warmup_steps=20",
+        tmp_path, "experiment=icnet_camvid", "backbone=efficientnet_lite0", f"data.root={Path(CAMVID).resolve()}",
+        "trainer.max_steps=60", "trainer.val_check_interval=60", "scheduler.warmup_steps=10",
     )  # fmt: skip
     assert metrics["miou"] >= 0.20
