@@ -175,5 +175,7 @@ def test_folds_that_cannot_be_are_one_line() -> None:
         Division(["train"], ["val"], folds=1)
     with pytest.raises(ConfigError, match=r"data\.folds is 3 and data\.fold 3"):
         Division(["train"], ["val"], folds=3, fold=3)
+    with pytest.raises(ConfigError, match=r"data\.folds is None and data\.fold 1"):
+        Division(["train"], ["val"], fold=1)
     with pytest.raises(DataError, match=r"task\.folds=4 is more than the 3 groups that data\.group finds: C \(3\), A"):
         Division(["train"], ["val"], group=DRIVE, folds=4).divide(DATA)

@@ -35,9 +35,8 @@ class Division:
     fold: int = 0
 
     def __post_init__(self) -> None:
-        if self.folds is not None and not (
-            type(self.folds) is int and self.folds > 1 and self.fold in range(self.folds)
-        ):
+        fits = type(self.folds) is int and self.folds > 1 and self.fold in range(self.folds)
+        if not fits and (self.folds is not None or self.fold):
             raise ConfigError(
                 f"data.folds is {self.folds} and data.fold {self.fold}: give 2 folds or more, and one of 0, 1, ... of them"
             )

@@ -83,11 +83,11 @@ function answer(verdict) {
   if (!queue.regions[at]) return;
   history.push([at, answers[at]]);
   answers[at] = verdict;
-  keep();
   const next = queue.regions.findIndex((_, i) => i > at && !answers[i]);
   at = next < 0 ? Math.min(at + 1, queue.regions.length - 1) : next;
   show();
   say(Object.keys(answers).length === queue.regions.length ? "All are answered: save answers.json with S." : "");
+  keep();
 }
 
 function move(step) {
@@ -116,7 +116,7 @@ function save() {
   const file = new Blob([JSON.stringify({ ...about, answers: given }, null, 1)], { type: "application/json" });
   const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(file), download: "answers.json" });
   link.click();
-  URL.revokeObjectURL(link.href);
+  setTimeout(() => URL.revokeObjectURL(link.href), 1e4); // the browser reads it in the meantime
   say(`${given.length} answers are saved in answers.json.`);
 }
 
@@ -130,10 +130,10 @@ async function load(file) {
     const told = new Map(content.answers.map((row) => [key(row), row.answer]));
     queue.regions.forEach((region, i) => WORDS[told.get(key(region))] && (answers[i] = told.get(key(region))));
     history = [];
-    keep();
     at = Math.max(0, queue.regions.findIndex((_, i) => !answers[i]));
     show();
     say(`${told.size} answers are loaded.`);
+    keep();
   } catch (error) {
     say(`${file.name} is not loaded: ${error.message}`);
   }
