@@ -31,6 +31,7 @@ from icnet.files import writing
 from icnet.report.check import say_reading, write_check
 from icnet.report.pictures import Picture
 from icnet.report.results import describe_machine, write_results
+from icnet.tasks.prepare.apply import apply_answers
 from icnet.tasks.prepare.convert import convert_camvid, draw_labels, write_lists, write_packs
 from icnet.tasks.prepare.picture import picture_frames
 from icnet.tasks.prepare.propose import (
@@ -64,6 +65,9 @@ def prepare(cfg: DictConfig) -> None:
         log.info("%s", line)
     advice = list(convert_camvid(cfg))
     layout = open_layout(cfg)
+    if cfg.task.apply is not None:
+        advice += apply_answers(cfg, layout, looked_at(cfg, layout), named_classes(cfg))
+        layout = open_layout(cfg)
     advice += draw_labels(cfg.task.labels, layout, splits_of(cfg))
     summary = examine(cfg, layout)
     print_summary(summary)
@@ -97,15 +101,26 @@ def check_settings(cfg: DictConfig) -> None:
         )
     if task.pack and data.packed is None:
         raise ConfigError("data.packed is null: name the folder that task.pack=true writes to")
-    for option, needed in (("compress", "pack"), ("half", "convert")):
+    for option, needed in (("compress", "pack"), ("half", "convert"), ("ignore", "apply"), ("corrected", "apply")):
         if task[option] and not task[needed]:
-            raise ConfigError(f"task.{option}=true says how, but task.{needed} is not given: give both, or neither")
+            value = "true" if task[option] is True else task[option]
+            raise ConfigError(f"task.{option}={value} says how, but task.{needed} is not given: give both, or neither")
 
 
 def has_classes(cfg: DictConfig) -> bool:
     """Whether somebody said what the labels mean. Of lists conf/ only guesses it, so that a proposal looks at them."""
     guessed = cfg.data.name == "list" and not any(s.startswith("data/classes=") for s in given_settings())
     return not OmegaConf.is_missing(cfg.data.classes, "names") and not (guessed and cfg.task.save_as)
+
+
+def named_classes(cfg: DictConfig) -> ClassTable:
+    """The classes that somebody has given; without them no answer means anything."""
+    if not has_classes(cfg):
+        raise ConfigError(
+            "task.apply needs the classes that the queue was made with: give the same data=, data/classes="
+        )
+    classes: ClassTable = build(cfg.data.classes)
+    return classes
 
 
 def open_layout(cfg: DictConfig) -> Layout:
@@ -151,7 +166,7 @@ def looked_at(cfg: DictConfig, layout: Layout) -> list[str]:
 
 def examine(cfg: DictConfig, layout: Layout) -> Summary:
     """Check the data; propose classes where nobody gave them."""
-    classes: ClassTable | None = build(cfg.data.classes) if has_classes(cfg) else None
+    classes = named_classes(cfg) if has_classes(cfg) else None
     with show_progress("Reading") as progress:
         try:
             facts = check_data(
@@ -238,6 +253,9 @@ def write_requested(cfg: DictConfig, layout: Layout, summary: Summary, files: Ma
         yield f"Train: {training_command(f'data={cfg.task.save_as}')}"
     elif files:
         yield "These classes are a proposal: task.save_as=NAME writes it, and data=NAME trains with it"
+    elif cfg.task.apply:
+        classes = [f"data/classes={choice_of('data/classes')}", *(s for s in given_settings() if "values=" in s)]
+        yield f"Train: {training_command('data=list', root, *classes)}"
     else:
         chosen = [f"data={cfg.data.name}" if setting == f"data={AUTO}" else setting for setting in given_settings()]
         yield f"Train: {training_command(*chosen, root)}"
