@@ -103,7 +103,10 @@ def test_where_two_fit_both_are_named_and_where_none_does_what_each_lacks(tmp_pa
     ):
         find(tmp_path / "both")
     shutil.make_archive(str(tmp_path / "empty/export"), "zip", tmp_path / "both")
-    with pytest.raises(DataError, match="it holds archives: give one as"):
+    with pytest.raises(
+        DataError,
+        match=r"\(export\.zip\) holds nothing that is read: data\.root=.*/export\.zip reads that",
+    ):
         find(tmp_path / "empty")
 
 

@@ -102,12 +102,17 @@ def check_folder(root: Path, expected: Path, what: str) -> None:
         return
     if not root.is_dir():
         raise DataError(f"there is no folder {root}: set data.root to the place of your data")
-    there = ", ".join(sorted(p.name for p in root.iterdir())[:6]) or "nothing"
     raise DataError(
-        f"{root} holds no {what}: expected {expected} but found {there}; "
+        f"{root} holds no {what}: expected {expected} but found {say_content(root)}; "
         "set data.root to the folder above it, or choose the split and the data= that fit "
         "(task=prepare data=auto finds out which)"
     )
+
+
+def say_content(folder: Path) -> str:
+    """The first names in it."""
+    names = sorted(path.name for path in folder.iterdir())
+    return ", ".join([*names[:6], *(["..."] if len(names) > 6 else [])]) or "nothing"
 
 
 def usual_names(label: Path) -> list[Path]:
@@ -141,13 +146,18 @@ def pair(
     return survey
 
 
+def join_faults(faults: Sequence[DataError]) -> DataError:
+    """One error for all; it names up to ten."""
+    if len(faults) == 1:
+        return faults[0]
+    more = f", the first {_MOST_FAULTS} of which are" if len(faults) > _MOST_FAULTS else ""
+    return DataError(f"{len(faults)} faults{more}: {'; '.join(map(str, faults[:_MOST_FAULTS]))}")
+
+
 def all_frames(survey: Survey, place: Path) -> list[Sample]:
     """The samples of a split in which nothing is missing."""
-    if len(survey.refused) == 1:
-        raise survey.refused[0]
     if survey.refused:
-        first = "; ".join(map(str, survey.refused[:_MOST_FAULTS]))
-        raise DataError(f"{len(survey.refused)} faults (task=prepare lists them): {first}")
+        raise join_faults(survey.refused)
     if not survey.samples:
         raise DataError(f"{place} names no images: put images there, or choose another split")
     return survey.samples
