@@ -132,6 +132,44 @@ def test_a_frame_of_two_jobs_of_cvat_has_the_shapes_of_both(tmp_path: Path) -> N
     assert np.array_equal(label_of(Cvat(tmp_path)), trees.expected())
 
 
+def test_frames_of_a_video_have_no_suffix_in_cvat(tmp_path: Path) -> None:
+    """And capital letters on disk; the label maps beside them are not taken for them."""
+    for name in ("frame_000000", "frame_000001"):
+        trees.photo(tmp_path / f"images/{name}.PNG")
+    trees.cvat_file(tmp_path / "annotations.xml", {"frame_000000": [], "frame_000001": []})
+    assert [sample.image.name for sample in Cvat(tmp_path).samples("train")] == ["frame_000000.PNG", "frame_000001.PNG"]
+    trees.dump(tmp_path / "coco/Labels.JSON", trees.coco_content([trees.photo(tmp_path / "coco/a.jpg")]))
+    trees.photo(tmp_path / "coco/masks/a.jpg.png")
+    assert Coco(tmp_path / "coco").samples("train")[0].image.name == "a.jpg"
+
+
+def test_ellipses_are_areas(tmp_path: Path) -> None:
+    """Around (48, 32), 20 to either side and 10 up and down; turned by a right angle the other way round."""
+    area = {"cx": 48, "cy": 32, "rx": 20, "ry": 10}
+    for name, turned in (("flat", {}), ("upright", {"rotation": 90})):
+        root = tmp_path / name
+        trees.cvat_file(
+            root / "annotations.xml",
+            {trees.photo(root / "images/a.jpg"): [trees.cvat_shape("ellipse", "car", **area, **turned)]},
+        )
+        rows, columns = np.nonzero(label_of(Cvat(root)))
+        height, width = np.ptp(rows) + 1, np.ptp(columns) + 1
+        assert (height, width) == ((20, 40) if name == "flat" else (40, 20))
+        assert len(rows) == pytest.approx(np.pi * 20 * 10, rel=0.02)
+    ellipse = {"x": 50, "y": 50, "radiusX": 100 * 20 / 96, "radiusY": 100 * 10 / 64, "ellipselabels": ["car"]}
+    result = trees.labelstudio_polygon("car", trees.CAR) | {"type": "ellipselabels", "value": ellipse}
+    layout = labelstudio_of_one(tmp_path / "studio", {"result": [result]})
+    assert np.array_equal(label_of(layout) > 0, label_of(Cvat(tmp_path / "flat")) > 0)
+
+
+def test_what_was_drawn_without_a_label_is_left_out(tmp_path: Path) -> None:
+    nameless = trees.labelstudio_polygon("car", trees.CAR)
+    del nameless["value"]["polygonlabels"]
+    layout = labelstudio_of_one(tmp_path, {"result": [trees.labelstudio_polygon("road", trees.ROAD), nameless]})
+    assert np.unique(label_of(layout)).tolist() == [0, 1]
+    assert "no areas: polygonlabels without a label (1)" in layout.survey("train").notes[0]
+
+
 def labelme_of_one(root: Path, shapes: list[dict[str, Any]], **more: Any) -> LabelMe:
     trees.dump(root / "a.json", trees.labelme_content(trees.photo(root / "a.png"), shapes, **more))
     return LabelMe(root)
