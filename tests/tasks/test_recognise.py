@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from tests.conftest import PLAIN, TINY, compose_run
@@ -188,6 +189,31 @@ def test_folders_that_were_swapped_are_named(tmp_path: Path) -> None:
     (said,) = json.loads((tmp_path / "run/prepare.json").read_text())["must_mend"]["images and labels swapped"]
     assert "labels/train/a_000.png looks like a photograph" in said
     assert "images/train/a_000.png has 3 colours alone: swap the folders" in said
+
+
+def test_folders_that_were_swapped_are_named_also_where_their_files_do_not_fit(tmp_path: Path) -> None:
+    """Photographs are JPEG, so that no label is found for any of the masks."""
+    for name in trees.TRAIN:
+        trees.photo(tmp_path / f"labels/train/{name}.jpg")
+        (tmp_path / "images/train").mkdir(parents=True, exist_ok=True)
+        write_image(tmp_path / f"images/train/{name}.png", trees.expected())
+    with pytest.raises(DataError, match="images and labels swapped"):
+        run_task(compose_run(["task=prepare", "data=folder", f"data.root={tmp_path}"], tmp_path / "run"))
+
+
+def test_labels_of_one_value_alone_are_named_and_up_to_ten_faults_are_shown(
+    prepare: Prepare, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(12):
+        trees.photo(tmp_path / f"d/images/{number:02}.jpg")
+        (tmp_path / "d/masks").mkdir(exist_ok=True)
+        write_image(tmp_path / f"d/masks/{number:02}.png", np.zeros((8, 8), np.uint8))
+    with pytest.raises(DataError, match="no classes can be proposed"):
+        prepare(tmp_path / "d")
+    shown = capsys.readouterr().out
+    assert f"{tmp_path}/d/masks/00.png: this label file and the others hold 0 alone" in shown
+    assert shown.count("mend label of another size: ") == 9
+    assert shown.count("mend label of another size (and 2 more): ") == 1
 
 
 def test_classes_of_lists_are_proposed_and_not_taken_for_those_of_cityscapes(prepare: Prepare, tmp_path: Path) -> None:

@@ -82,10 +82,13 @@ class FolderLayout:
 
     @property
     def signs(self) -> list[str]:
-        return [os.path.relpath(folder, self.root) for folder in self.folders("train")]
+        names = ("NAME.jpg", f"NAME{self.ending}")
+        return [
+            os.path.relpath(folder / name, self.root) for folder, name in zip(self.folders("train"), names, strict=True)
+        ]
 
     def lacks(self) -> list[str]:
-        return missing(self.root, self.signs)
+        return missing(self.root, [os.path.relpath(folder, self.root) for folder in self.folders("train")])
 
     def samples(self, split: str) -> list[Sample]:
         return all_frames(self.survey(split), self.folders(split)[0])
@@ -151,7 +154,8 @@ class ListLayout:
         return Sample(image, first_that_exists(image, [label]))
 
     def _place(self, path: str) -> Path:
-        """The authors' own lists begin paths below root with a slash."""
+        """The authors' own lists begin paths below root with a slash; those of Windows have others between the names."""
+        path = path if (self.root / path).is_file() else path.replace("\\", "/")
         below = self.root / path.lstrip("/")
         return below if not Path(path).is_file() and below.is_file() else self.root / path
 

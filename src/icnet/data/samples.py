@@ -11,7 +11,8 @@ from icnet.data.walk import walk
 from icnet.errors import DataError
 
 _MOST_FAULTS = 10  # that an error names
-_ENDS = ("_mask", "_masks", "_label", "_labels", "_L", "_gt", "_seg")  # of a label's name, behind that of its image
+# Of a label's name, behind that of its image
+LABEL_MARKS = ("_mask", "_masks", "_label", "_labels", "_L", "_gt", "_seg", "_train_id", "-mask", ".mask")
 
 
 class Sample(NamedTuple):
@@ -117,7 +118,7 @@ def say_content(folder: Path) -> str:
 
 def usual_names(label: Path) -> list[Path]:
     """NAME.png, then what it is called elsewhere."""
-    return [label, *(label.with_name(f"{label.stem}{end}.png") for end in _ENDS)]
+    return [label, *(label.with_name(f"{label.stem}{end}.png") for end in LABEL_MARKS)]
 
 
 def first_that_exists(image: Path, candidates: list[Path]) -> Path:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from pycocotools import mask as cocotools
 from tests.data.formats import trees
 from tests.data.formats.test_paint import HEAD, bits
@@ -280,6 +281,7 @@ MASKS = {
     "masks": ("images/{}.jpg", "masks/{}.png"),
     "masks within": ("{}.jpg", "masks/{}_label.bmp"),
     "imgs": ("imgs/day/{}.jpg", "masks/day/{}.tif"),
+    "capitals": ("Images/{}.JPG", "Masks/{}.PNG"),
 }
 
 
@@ -297,9 +299,26 @@ def test_masks_are_found_by_the_names_that_people_give_them(name: str, tmp_path:
         find_pairs(tmp_path).survey("val")
 
 
-def test_masks_in_splits_of_any_name_are_found(tmp_path: Path) -> None:
-    for split in ("Train", "Val"):
-        trees.photo(tmp_path / split / "image/a.jpg")
-        (tmp_path / split / "label").mkdir()
-        write_image(tmp_path / split / "label/a.png", trees.expected())
-    assert len(find_pairs(tmp_path).samples("val")) == 1
+@pytest.mark.parametrize(
+    ("images", "labels"), [("{}/image", "{}/Label"), ("images/{}", "annotations/{}"), ("{}", "{}_masks")]
+)
+@pytest.mark.parametrize("names", [("Train", "Val"), ("train2017", "val2017"), ("training", "validation")])
+def test_masks_in_splits_of_any_name_are_found(
+    images: str, labels: str, names: tuple[str, str], tmp_path: Path
+) -> None:
+    for name in names:
+        trees.photo(tmp_path / images.format(name) / "a.jpg")
+        (tmp_path / labels.format(name)).mkdir(parents=True)
+        write_image(tmp_path / labels.format(name) / "a.png", trees.expected())
+    layout = find_pairs(tmp_path)
+    assert [layout.samples(split)[0].image.parts[-len(images.split("/")) - 1 :] for split in ("train", "val")] == [
+        (*images.format(name).split("/"), "a.jpg") for name in names
+    ]
+
+
+def test_masks_may_be_gif(tmp_path: Path) -> None:
+    trees.photo(tmp_path / "train/a.jpg")
+    (tmp_path / "train_masks").mkdir()
+    Image.fromarray(trees.expected()).save(tmp_path / "train_masks/a_mask.gif")
+    (sample,) = find_pairs(tmp_path).samples("train")
+    assert np.array_equal(read_raw_label(sample.label, "ids"), trees.expected())

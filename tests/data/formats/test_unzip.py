@@ -46,6 +46,11 @@ def test_a_path_that_leaves_the_folder_of_a_tar_is_refused(tmp_path: Path) -> No
         unpack(tmp_path / "x.tar")
 
 
+def test_names_as_some_programs_of_windows_write_them_are_paths(tmp_path: Path) -> None:
+    unpack(archive(tmp_path / "x.zip", {"images\\a.txt": b"1"}))
+    assert (tmp_path / "x/images/a.txt").read_text() == "1"
+
+
 def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "x").mkdir()
     with pytest.raises(DataError, match=r"/x is there already, without a\.txt of x\.zip"):

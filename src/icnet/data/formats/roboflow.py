@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from icnet.data.layouts import FolderLayout
-from icnet.data.samples import BadAnnotation
+from icnet.data.samples import BadAnnotation, missing
 
 _CLASSES = "_classes.csv"
 
@@ -23,7 +23,10 @@ class Roboflow(FolderLayout):
 
     @property
     def signs(self) -> list[str]:
-        return [*super().signs[:1], f"{super().signs[0]}/{_CLASSES}"]
+        return [f"{self.splits.get('train', 'train')}/{_CLASSES}"]
+
+    def lacks(self) -> list[str]:
+        return missing(self.root, self.signs)
 
     @property
     def class_names(self) -> Mapping[int, str]:

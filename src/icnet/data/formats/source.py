@@ -86,11 +86,12 @@ def mentions(path: Path, *words: str) -> bool:
 
 def split_of(place: str) -> str:
     """The split that a path names, in its last part that names any: train where none does."""
-    for part in reversed(PurePosixPath(place).parts):
-        for word in re.split(r"[^a-z]+", part.lower()):
-            if word in _SPLITS:
-                return _SPLITS[word]
-    return "train"
+    return next(filter(None, map(find_split, reversed(PurePosixPath(place).parts))), "train")
+
+
+def find_split(name: str) -> str | None:
+    """The split that the name of a file or folder says, as train2017 or Validation do."""
+    return next((_SPLITS[word] for word in re.split(r"[^a-z]+", name.lower()) if word in _SPLITS), None)
 
 
 class Images:

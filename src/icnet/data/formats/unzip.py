@@ -57,12 +57,14 @@ def unpack(archive: Path) -> Path:
 
 @contextmanager
 def _open(archive: Path) -> Iterator[tuple[list[Member], Callable[[Path], None]]]:
-    """The files in it, and what writes them to a folder; links and devices are left out.
+    """The files in it, and what writes them to a folder. zipfile reads no more of one than its size says.
 
-    zipfile reads no more of a member than its size says, and makes no links.
+    Links and devices are left out; zipfile makes files of them.
     """
     if archive.name.lower().endswith(".zip"):
         with zipfile.ZipFile(archive) as zipped:
+            for info in zipped.infolist():
+                info.filename = info.filename.replace("\\", "/")  # as some programs of Windows write it
             infos = [info for info in zipped.infolist() if not info.is_dir() and "__MACOSX" not in info.filename]
             yield (
                 [Member(info.filename, info.file_size) for info in infos],

@@ -176,8 +176,7 @@ def suspect(cfg: DictConfig, layout: Layout, facts: Facts, classes: ClassTable |
     if kinds & {Kind.MISSING_LABEL, Kind.UNREAD} and (other := name_other(cfg, layout.root)):
         yield Finding(Kind.OTHER_DATA, other)
     if Kind.BROKEN not in kinds:
-        for sample in layout.survey(facts.splits[0].name).samples[:1]:
-            yield from find_swapped(sample)
+        yield from find_swapped(layout.survey(facts.splits[0].name))
     if Kind.UNKNOWN_LABEL in kinds or (classes is None and not isinstance(layout, Named)):
         for name in fitting_tables(facts.values):
             yield Finding(Kind.OTHER_CLASSES, f"data/classes={name} gives every value a meaning")
@@ -198,7 +197,8 @@ def propose(facts: Facts, layout: Layout) -> ClassTable | None:
     try:
         return propose_classes(facts.values, names_of(layout, facts), facts.form)
     except DataError as error:
-        facts.findings.append(Finding(Kind.NO_CLASSES, str(error)))
+        first = f"{facts.labels[0].path}: " if facts.labels else ""
+        facts.findings.append(Finding(Kind.NO_CLASSES, f"{first}{error}"))
         return None
 
 
