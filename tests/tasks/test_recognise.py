@@ -131,6 +131,16 @@ def test_an_export_is_unpacked_understood_pictured_and_written_by_name(
     assert (folder / "report.html").read_text().count('alt="Labels of ') == 4
 
 
+def test_a_file_of_roboflow_names_the_classes_also_where_its_folder_is_given(prepare: Prepare, tmp_path: Path) -> None:
+    (tmp_path / "d").mkdir()
+    trees.roboflow(tmp_path / "d")
+    for name, root in (("whole", tmp_path / "d"), ("part", tmp_path / "d/train")):
+        prepare(root, f"task.save_as={name}", folder=name)
+        assert yaml.safe_load((tmp_path / f"conf/data/classes/{name}.yaml").read_text())["names"] == CLASSES
+    found = json.loads((tmp_path / "whole/prepare.json").read_text())
+    assert set(found["notes"]) == {"label of another name"}
+
+
 def test_slivers_between_polygons_are_no_class(prepare: Prepare, tmp_path: Path) -> None:
     """One row of 64 lies under no shape."""
     trees.photo(tmp_path / "d/a.jpg")

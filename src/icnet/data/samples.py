@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple, Protocol
 
 from icnet.data.images import IMAGE_SUFFIXES
 from icnet.data.walk import walk
@@ -50,15 +50,6 @@ class Survey(NamedTuple):
     orphans: list[Path]
     unread: list[Path]
     notes: Sequence[str] = ()
-
-
-@runtime_checkable
-class Named(Protocol):
-    """A data set whose files name its classes."""
-
-    @property
-    def class_names(self) -> Mapping[int, str]:
-        """What the values of its label maps are called."""
 
 
 class Layout(Protocol):

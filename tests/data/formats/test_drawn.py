@@ -18,7 +18,6 @@ from icnet.data.formats.coco import Coco
 from icnet.data.formats.cvat import Cvat
 from icnet.data.formats.labelme import LabelMe
 from icnet.data.formats.labelstudio import LabelStudio
-from icnet.data.formats.roboflow import Roboflow
 from icnet.data.formats.supervisely import Supervisely
 from icnet.data.images import read_raw_label, write_image
 from icnet.data.samples import Layout, Sample
@@ -288,10 +287,3 @@ def test_a_split_that_is_not_there_is_said_with_those_that_are(tmp_path: Path) -
     trees.cvat(tmp_path)
     with pytest.raises(DataError, match=r"has no split 'val', but train \(6 frames\)"):
         Cvat(tmp_path).survey("val")
-
-
-def test_a_class_file_of_roboflow_that_cannot_be_read_names_its_form(tmp_path: Path) -> None:
-    trees.roboflow(tmp_path)
-    (tmp_path / "train/_classes.csv").write_text("Pixel Value, Class\nroad\n")
-    with pytest.raises(DataError, match=r"_classes\.csv: a line is not `Pixel Value, Class`"):
-        _ = Roboflow(tmp_path).class_names

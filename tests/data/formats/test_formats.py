@@ -15,6 +15,7 @@ from tests.data.formats.test_paint import HEAD, bits
 
 from icnet.data.formats.coco import Coco
 from icnet.data.formats.cvat import Cvat
+from icnet.data.formats.drawn import DrawnLayout
 from icnet.data.formats.labelme import LabelMe
 from icnet.data.formats.labelstudio import LabelStudio
 from icnet.data.formats.masks import find_pairs
@@ -23,7 +24,7 @@ from icnet.data.formats.supervisely import Supervisely
 from icnet.data.formats.voc import Voc
 from icnet.data.images import read_pair, read_raw_label, write_image
 from icnet.data.labels import ClassTable
-from icnet.data.samples import Layout, Named
+from icnet.data.samples import Layout
 from icnet.errors import DataError
 
 THREE = ClassTable(["background", "road", "car"], [(0, 0, 0), (1, 1, 1), (2, 2, 2)])
@@ -43,7 +44,7 @@ FORMATS: dict[str, tuple[trees.Tree, Any, bool]] = {
 
 def values(layout: Layout) -> dict[str, int]:
     """By name; road and car are 1 and 2 in all trees, but for those that count in the alphabet's order."""
-    return {name: value for value, name in layout.class_names.items()} if isinstance(layout, Named) else {}
+    return {name: value for value, name in layout.class_names.items()} if isinstance(layout, DrawnLayout) else {}
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -243,12 +244,6 @@ def test_label_studio_takes_the_ground_truth_or_else_the_last_annotation(tmp_pat
     assert np.array_equal(label_of(layout), np.where(trees.expected() == 2, 1, 2)), "car is 1: the alphabet's order"
     layout = labelstudio_of_one(tmp_path / "truth", {**first, "ground_truth": True}, last)
     assert np.unique(label_of(layout)).tolist() == [0, 1]
-
-
-def test_a_file_of_roboflow_names_the_classes(tmp_path: Path) -> None:
-    assert Roboflow(tmp_path).class_names == {}
-    trees.roboflow(tmp_path)
-    assert Roboflow(tmp_path).class_names == {0: "background", 1: "road", 2: "car"}
 
 
 def test_folders_and_subsets_tell_the_split_but_names_of_frames_do_not(tmp_path: Path) -> None:

@@ -67,9 +67,10 @@ def explain(classes: ClassTable, values: Mapping[Form, Mapping[int, int]], names
         yield f"{top[0]} is proposed as a class, {name!r}, and not as void, since a network needs two classes"
 
 
-def read_names(root: Path) -> Names:
-    """The names of the classes from one of the usual files in the folder of the data."""
-    path = next((root / name for name in NAME_FILES if (root / name).is_file()), None)
+def read_names(*folders: Path) -> Names:
+    """The names of the classes from the first of the usual files in these folders of the data."""
+    places = (folder / name for folder in folders for name in NAME_FILES)
+    path = next((place for place in places if place.is_file()), None)
     if path is None:
         return Names(None, {}, {})
     lines = [line.strip() for line in path.read_text(encoding="utf-8-sig", errors="replace").splitlines()]

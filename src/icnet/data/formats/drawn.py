@@ -106,7 +106,7 @@ class DrawnLayout(ABC):
 
     @cached_property
     def class_names(self) -> Mapping[int, str]:
-        """As in Named."""
+        """What the values of the label maps are called."""
         return {0: BACKGROUND} | {value: name for name, value in reversed(list(self.values.items())) if value}
 
     @cached_property
