@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from icnet.data.images import IMAGE_SUFFIXES
 from icnet.data.walk import walk
@@ -41,10 +43,12 @@ class BadAnnotation(DataError):
 class Survey(NamedTuple):
     """What lies on disk of a split.
 
-    samples: the frames, sorted by name; refused: why others are none, in the same order; orphans: label files of no image;
-    unread: files beside the images that are none by their name; notes: what else is worth a sentence.
+    place: where the images lie; samples: the frames, sorted by name; refused: why others are none, in the same order;
+    orphans: label files of no image; unread: files beside the images that are none by their name; notes: what else is worth
+    a sentence.
     """
 
+    place: Path
     samples: list[Sample]
     refused: list[DataError]
     orphans: list[Path]
@@ -52,25 +56,33 @@ class Survey(NamedTuple):
     notes: Sequence[str] = ()
 
 
-class Layout(Protocol):
-    """A data set on disk."""
+@dataclass(frozen=True)
+class Layout(ABC):
+    """A data set on disk, in the folder root."""
+
+    root: Path
 
     @property
-    def root(self) -> Path:
-        """Its folder."""
-
-    @property
+    @abstractmethod
     def signs(self) -> list[str]:
         """What a folder of this kind holds."""
 
     def lacks(self) -> list[str]:
         """Those of them that this one does not; empty where it is of this kind."""
+        return [sign for sign in self.signs if not (self.root / sign).exists()]
 
+    @abstractmethod
     def survey(self, split: str) -> Survey:
         """All that lies there; DataError where there is no such split."""
 
     def samples(self, split: str) -> list[Sample]:
-        """The frames of a split, sorted by name; DataError names the first file that is missing."""
+        """The frames of a split, sorted by name; DataError names what is missing."""
+        survey = self.survey(split)
+        if survey.refused:
+            raise join_faults(survey.refused)
+        if not survey.samples:
+            raise DataError(f"{survey.place} names no images: put images there, or choose another split")
+        return survey.samples
 
 
 def split_names(split: str | Sequence[str]) -> list[str]:
@@ -81,11 +93,6 @@ def split_names(split: str | Sequence[str]) -> list[str]:
 def is_image(path: Path) -> bool:
     """By the name; macOS leaves ._NAME files beside the real ones."""
     return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
-
-
-def missing(root: Path, names: Sequence[str]) -> list[str]:
-    """Those files and folders that are not there."""
-    return [name for name in names if not (root / name).exists()]
 
 
 def check_folder(root: Path, expected: Path, what: str) -> None:
@@ -125,7 +132,7 @@ def pair(
     """Pair images with the first of their candidates that exists. labels: all there are; folder: of the images."""
     images = sorted(images)
     labels = set(labels)
-    survey = Survey([], [], [], sorted({*walk(folder)} - {*images} - labels))
+    survey = Survey(folder, [], [], [], sorted({*walk(folder)} - {*images} - labels))
     known = set()
     for image in images:
         places = candidates(image)
@@ -144,12 +151,3 @@ def join_faults(faults: Sequence[DataError]) -> DataError:
         return faults[0]
     more = f", the first {_MOST_FAULTS} of which are" if len(faults) > _MOST_FAULTS else ""
     return DataError(f"{len(faults)} faults{more}: {'; '.join(map(str, faults[:_MOST_FAULTS]))}")
-
-
-def all_frames(survey: Survey, place: Path) -> list[Sample]:
-    """The samples of a split in which nothing is missing."""
-    if survey.refused:
-        raise join_faults(survey.refused)
-    if not survey.samples:
-        raise DataError(f"{place} names no images: put images there, or choose another split")
-    return survey.samples

@@ -86,8 +86,15 @@ def _read(image: Mapping[str, Any], annotations: Sequence[Mapping[str, Any]], la
         elif isinstance(segmentation, dict):
             shapes.append(Shape(label, Mask(partial(_decode, segmentation))))
         else:
-            shapes += [Shape(label, Polygon([np.reshape(part, (-1, 2))])) for part in segmentation]
+            shapes += [Shape(label, Polygon([_pair(part)])) for part in segmentation]
     return Outline(height, width, shapes, others)
+
+
+def _pair(numbers: Sequence[float]) -> Any:
+    """(N, 2) of x and y in turn."""
+    if len(numbers) % 2:
+        raise ValueError(f"has a polygon of {len(numbers)} numbers, which are no pairs")
+    return np.reshape(numbers, (-1, 2))
 
 
 def _decode(runs: Mapping[str, Any]) -> Bits:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from icnet.data.formats.paint import Shape, draw
 from icnet.data.formats.source import MISBUILT, Images, say_misbuilt
 from icnet.data.headers import read_size
 from icnet.data.labels import IGNORE
-from icnet.data.samples import BadAnnotation, Sample, Survey, all_frames
+from icnet.data.samples import BadAnnotation, Layout, Sample, Survey
 from icnet.data.walk import walk
 from icnet.errors import ConfigError, DataError
 
@@ -45,7 +45,7 @@ class Annotated(NamedTuple):
 
 
 @dataclass(frozen=True)
-class DrawnLayout(ABC):
+class DrawnLayout(Layout):
     """Frames with shapes in files of a tool. Pixels under no shape are 0, the background.
 
     labels: the value 1..254 that each label of the tool is drawn with, 255 to ignore it; several may share one. None: those
@@ -54,14 +54,8 @@ class DrawnLayout(ABC):
     file or `labels` change.
     """
 
-    root: Path
     labels: Mapping[str, int] | None = None
     drawn: str | None = None
-
-    @property
-    @abstractmethod
-    def signs(self) -> list[str]:
-        """As in Layout."""
 
     @property
     @abstractmethod
@@ -79,9 +73,6 @@ class DrawnLayout(ABC):
     def lacks(self) -> list[str]:
         return [] if self.sources else self.signs
 
-    def samples(self, split: str) -> list[Sample]:
-        return all_frames(self.survey(split), self.root)
-
     def survey(self, split: str) -> Survey:
         if split not in self._frames:
             there = ", ".join(f"{name} ({len(frames)} frames)" for name, frames in self._frames.items()) or "no frame"
@@ -89,7 +80,7 @@ class DrawnLayout(ABC):
         frames = sorted(self._frames[split].items())
         jobs = {self._name(i): self._job(i, p) for i, p in frames if i in self.images.all or i.is_file()}
         drawn = bring_up_to_date(self.folder, jobs)
-        survey = Survey([], [], [], [], list(self._notes(split, drawn)))
+        survey = Survey(self.root, [], [], [], [], list(self._notes(split, drawn)))
         for image, parts in frames:
             absent = f"{image} is not there: export with images, add it, or take it out of the file"
             found = drawn.get(self._name(image), absent)

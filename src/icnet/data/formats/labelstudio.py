@@ -101,7 +101,7 @@ def _read(results: Sequence[Mapping[str, Any]], image: Path) -> Outline:
     others = [
         result["type"] + " without a label" * (result["type"] in _KINDS) for result in results if not _label(result)
     ]
-    return Outline(*size, [Shape(label, _area(result["value"], *size)) for label, result in drawn], others)
+    return Outline(size[0], size[1], [Shape(label, _area(result["value"], *size)) for label, result in drawn], others)
 
 
 def _area(value: Mapping[str, Any], height: int, width: int) -> Area:

@@ -23,14 +23,8 @@ _FOLDERS = (
       for labels in ("labels", "label", "masks", "mask", "annotations", "SegmentationClassPNG", "SegmentationClass")),
     ("{split}", "{split}/masks"), ("{split}", "{split}"), (".", "masks"), (".", "labels"), (".", "."),
 )  # fmt: skip
-_SUFFIXES = (
-    ".png",
-    ".bmp",
-    ".tif",
-    ".tiff",
-    ".gif",
-    ".jpg",
-)  # JPEG last: what is wrong with it is said when it is read
+# JPEG last: what is wrong with it is said when it is read
+_SUFFIXES = (".png", ".bmp", ".tif", ".tiff", ".gif", ".jpg")
 _ENOUGH = 0.5  # of the images must have a label map
 
 

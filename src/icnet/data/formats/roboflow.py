@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from icnet.data.layouts import FolderLayout
-from icnet.data.samples import missing
+from icnet.data.samples import Layout
 
 
 @dataclass(frozen=True)
@@ -23,4 +23,4 @@ class Roboflow(FolderLayout):
         return ["train/_classes.csv"]
 
     def lacks(self) -> list[str]:
-        return missing(self.root, self.signs)
+        return Layout.lacks(self)

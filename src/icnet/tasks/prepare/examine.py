@@ -18,7 +18,7 @@ from icnet.data.check.summary import Summary
 from icnet.data.check.swapped import find_swapped
 from icnet.data.check.values import Form
 from icnet.data.division import Division, find_cut
-from icnet.data.formats.drawn import DrawnLayout
+from icnet.data.formats.drawn import BACKGROUND, DrawnLayout
 from icnet.data.labels import ClassTable
 from icnet.data.layouts import CityscapesLayout, FolderLayout
 from icnet.data.samples import Layout, split_names
@@ -129,8 +129,12 @@ def propose(facts: Facts, layout: Layout) -> ClassTable | None:
     try:
         return propose_classes(facts.values, names_of(layout, facts), facts.form)
     except DataError as error:
-        first = f"{facts.labels[0].path}: " if facts.labels else ""
-        facts.findings.append(Finding(Kind.NO_CLASSES, f"{first}{error}"))
+        said = f"{facts.labels[0].path}: {error}" if facts.labels else str(error)
+        if isinstance(layout, DrawnLayout) and facts.labels:
+            said = (
+                f"{layout.sources[0]} has no areas of two classes, {BACKGROUND} included: draw polygons or masks in it"
+            )
+        facts.findings.append(Finding(Kind.NO_CLASSES, said))
         return None
 
 

@@ -60,7 +60,8 @@ def _class_table(summary: Summary) -> Table:
     table = Table()
     shares = [f"{escape(name)} {what}" for what in ("%", "frames %") for name in names]
     for name in ("class", *shares, "median freq.", "log"):
-        table.add_column(name, justify="left" if name == "class" else "right")
+        is_class = name == "class"
+        table.add_column(name, justify="left" if is_class else "right", no_wrap=is_class)
     for row in summary.class_rows:
         shares = [f"{100 * row.shares[name]:.2f}" for name in names] + [
             f"{100 * row.frames[name]:.0f}" for name in names
