@@ -6,6 +6,7 @@ import functools
 import json
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -91,6 +92,12 @@ def write_checkpoint(path: Path, classes: ClassTable, seed: int = 0, trunk: Trun
     }
     torch.save({"icnet": about, "state_dict": {f"net.{key}": value for key, value in net.state_dict().items()}}, path)
     return path
+
+
+def shallow_trunk() -> TrunkSpec:
+    """One block a stage, for what takes long for each layer: compiling."""
+    spec = resnet18(width=0.125)
+    return replace(spec, stages=tuple(stage[:1] for stage in spec.stages))
 
 
 @pytest.fixture(scope="session")

@@ -72,6 +72,13 @@ def test_colours_change_with_the_key_too_and_labels_do_not(key: tuple[int, int, 
     assert np.array_equal(first[1], label)
 
 
+def test_a_share_of_the_samples_keeps_its_light() -> None:
+    image, label = np.full((64, 64, 3), (120, 60, 30), np.uint8), np.full((64, 64), 7, np.uint8)
+    augment = Augment((64, 64), scale=(1, 1), brightness=0.5, jitter=0.25)
+    kept = sum(np.array_equal(augment(image, label, (0, 0, sample))[0], image) for sample in range(200))
+    assert 130 < kept < 170
+
+
 @pytest.mark.parametrize("size", [(40, 50), (96, 128), (33, 200)])
 @pytest.mark.parametrize("crop", [(48, 64), (64, 48), (32, 33)])
 def test_the_crop_has_its_exact_size_and_kind_whatever_is_drawn(size: tuple[int, int], crop: tuple[int, int]) -> None:
@@ -289,6 +296,7 @@ def test_rows_and_columns_are_scaled_alike_and_placed_independently() -> None:
         ({"base": 0}, r"base is 0"),
         ({"flip": 1.5}, r"flip is 1\.5"),
         ({"flip": -0.5}, r"flip is -0\.5"),
+        ({"jitter": 2}, r"jitter is 2"),
         ({"brightness": -0.5}, r"brightness is -0\.5"),
         ({"contrast": -0.5, "brightness": 0.5}, r"contrast is -0\.5"),
         ({"hue": 0.9}, r"hue is 0\.9"),

@@ -143,7 +143,7 @@ def test_camvid_trains_from_packed_data_to_the_weights_it_trains_to_from_files(r
     ]
     run += ["scheduler.warmup_steps=1", "loss.class_weights=null"]
     files, packed = (
-        run_icnet(*run, f"data.packed={place}", folder=name, tiny=False, root=Path(CAMVID))
+        run_icnet(*run, f"data.packed={place}", folder=name, root=Path(CAMVID))
         for name, place in (("files", "null"), ("run", tmp_path / "packed"))
     )
     check_equal(files, packed)

@@ -30,6 +30,7 @@ class Augment:
     base: the length of a frame's shorter side that factor 1 stands for; None takes frames as they are.
     flip: probability of a horizontal flip.
     brightness, contrast, saturation, hue: ranges of ColorJitter, 0 for none.
+    jitter: probability of it; the other samples keep the light that they were taken in.
     """
 
     def __init__(
@@ -42,15 +43,18 @@ class Augment:
         contrast: float = 0.0,
         saturation: float = 0.0,
         hue: float = 0.0,
+        jitter: float = 1.0,
     ) -> None:
         self.crop_size = _read_crop_size(crop_size)
         self.scale = _read_scale(scale)
         if base is not None and base < 1:
             raise ConfigError(f"data.augment.base is {base}: give the length of the shorter side in pixels, or null")
         self.base = base
-        if not 0 <= flip <= 1:
-            raise ConfigError(f"data.augment.flip is {flip}: give a number in 0..1.0")
+        for name, share in (("flip", flip), ("jitter", jitter)):
+            if not 0 <= share <= 1:
+                raise ConfigError(f"data.augment.{name} is {share}: give a number in 0..1.0")
         self.flip_share = flip
+        self.jitter_share = jitter
         self.jitter = ColorJitter(brightness, contrast, saturation, hue)
 
     def __call__(self, image: Source, label: Source, key: Sequence[int]) -> tuple[Pixels, Pixels]:
@@ -58,7 +62,8 @@ class Augment:
         rng = np.random.default_rng(list(key))
         crop, labels = self.scale_crop(image, label, rng)
         self.flip(crop, labels, rng)
-        self.jitter(crop, rng)
+        if self.jitter_share == 1 or rng.random() < self.jitter_share:
+            self.jitter(crop, rng)
         return crop, labels
 
     def flip(self, image: Pixels, label: Pixels, rng: np.random.Generator) -> None:
