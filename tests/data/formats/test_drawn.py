@@ -246,6 +246,18 @@ BROKEN: dict[str, tuple[Callable[[Path], Layout], str]] = {
         with_tree(trees.labelme, LabelMe, labels={"Road": 1, "car": 2}),
         r"6 faults: .*a_000\.json: the label 'road' is not in data\.layout\.labels: did you mean 'Road'\? add it there;",
     ),
+    "result without a value": (
+        with_text(LabelStudio, "a.json", '[{"data": {}, "annotations": [{"result": [{"type": "brushlabels"}]}]}]'),
+        r"a\.json lacks 'value'; export it again",
+    ),
+    "annotation that is text": (
+        with_text(LabelStudio, "a.json", '[{"data": {}, "annotations": ["result"]}]'),
+        r"a\.json is not built as its tool builds it \('str' object has no attribute 'get'\); export it again",
+    ),
+    "image inside that is none": (
+        with_text(LabelMe, "a.json", '{"shapes": [], "imagePath": "a.jpg", "imageData": "x"}'),
+        r"a\.json has an image inside that cannot be read: export it again",
+    ),
     "no classes": (with_tree(supervisely_without_classes, Supervisely), r"meta\.json lacks 'classes'; export it again"),
     "category of no name": (
         with_tree(coco_of_no_category, Coco),

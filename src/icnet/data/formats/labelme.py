@@ -16,7 +16,7 @@ import numpy as np
 from icnet.data.formats.drawn import Annotated, DrawnLayout, Outline
 from icnet.data.formats.paint import Area, Mask, Polygon, Shape, ellipse
 from icnet.data.formats.runs import decode_picture
-from icnet.data.formats.source import gather, mentions, read_json, split_of
+from icnet.data.formats.source import MISBUILT, gather, mentions, read_json, split_of
 from icnet.data.headers import read_size
 from icnet.data.samples import BadAnnotation
 from icnet.files import make_folder, writing
@@ -70,9 +70,13 @@ class LabelMe(DrawnLayout):
             return image
         place = self.folder / source.relative_to(self.root).with_suffix(image.suffix)
         if not place.is_file() or place.stat().st_mtime_ns < source.stat().st_mtime_ns:
+            try:
+                data = base64.b64decode(content["imageData"], validate=True)
+            except MISBUILT as error:
+                raise BadAnnotation(f"{source} has an image inside that cannot be read: export it again") from error
             make_folder(place.parent)
             with writing(place, f"{place.name}.{os.getpid()}.part") as part:  # two processes may come here at once
-                part.write_bytes(base64.b64decode(content["imageData"]))
+                part.write_bytes(data)
         return place
 
 

@@ -20,6 +20,7 @@ from icnet.data.headers import read_size
 from icnet.data.samples import BadAnnotation, is_image
 
 _KINDS = ("polygonlabels", "brushlabels", "ellipselabels")
+Task = tuple[Path, str, Sequence[Mapping[str, Any]]]  # its file, its image, and what was drawn
 _UPLOADED = re.compile(r"^[0-9a-f]{8}-")  # what an upload puts before a name
 
 
@@ -37,16 +38,12 @@ class LabelStudio(DrawnLayout):
 
     def declared(self) -> list[str]:
         """In the alphabet's order: the export names no other."""
-        results = (result for _, task in self._tasks for result in _choose(task) or ())
-        return sorted({label for result in results if (label := _label(result))})
+        return sorted({label for *_, results in self._tasks for result in results if (label := _label(result))})
 
     def annotated(self) -> Iterator[Annotated]:
-        for source, task in self._tasks:
-            if (results := _choose(task)) is not None:
-                name = _image_name(source, task)
-                image = self._find(name)
-                split = split_of(str(PurePosixPath(name).parent))
-                yield Annotated(image, split, source, partial(_read, results, image))
+        for source, name, results in self._tasks:
+            image = self._find(name)
+            yield Annotated(image, split_of(str(PurePosixPath(name).parent)), source, partial(_read, results, image))
 
     def _find(self, name: str) -> Path:
         near = [self.root, self.root / "images"]
@@ -59,16 +56,19 @@ class LabelStudio(DrawnLayout):
         return [path for path in self.named(".json", 1) if mentions(path, '"annotations"', '"result"', '"data"')]
 
     @cached_property
-    def _tasks(self) -> list[tuple[Path, Any]]:
-        contents = gather(self.sources, _load)
-        return [(source, task) for source, content in contents.items() for task in content]
+    def _tasks(self) -> list[Task]:
+        return [task for tasks in gather(self.sources, _load).values() for task in tasks]
 
 
-def _load(source: Path) -> Any:
+def _load(source: Path) -> list[Task]:
+    """Those that somebody annotated."""
     content = read_json(source)
     if not isinstance(content, list) or not all(isinstance(t, dict) and "annotations" in t for t in content):
         raise BadAnnotation(f"{source} is no list of tasks with annotations: export it from Label Studio as JSON")
-    return content
+    done = [(task, results) for task in content if (results := _choose(task)) is not None]
+    for result in (result for _, results in done for result in results):
+        _label(result)  # or it fails where no file is named
+    return [(source, _image_name(source, task), results) for task, results in done]
 
 
 def _choose(task: Mapping[str, Any]) -> Sequence[Mapping[str, Any]] | None:

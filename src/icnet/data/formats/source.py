@@ -40,8 +40,10 @@ def gather(sources: Iterable[Path], read: Callable[[Path], Content]) -> dict[Pat
 
 
 def say_misbuilt(error: Exception) -> str:
-    """What a file lacks, or has."""
-    return f"lacks {error}" if isinstance(error, KeyError) else str(error)
+    """What a file lacks, or has that it should not."""
+    if isinstance(error, KeyError):
+        return f"lacks {error}"
+    return str(error) if str(error).startswith("has ") else f"is not built as its tool builds it ({error})"
 
 
 def read_json(path: Path) -> Any:
