@@ -10,7 +10,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
-from icnet.arguments import explain, quote, read_arguments, read_value, suggest
+from icnet.arguments import add_folds, explain, quote, read_arguments, read_value, suggest
 from icnet.config import check_config
 from icnet.errors import ConfigError
 from icnet.files import conf_folder
@@ -51,6 +51,18 @@ def test_a_path_arrives_as_it_was_typed(key: str, path: str) -> None:
 )  # fmt: skip
 def test_what_is_plain_quoted_or_no_path_stays_as_it_is(argument: str) -> None:
     assert read(argument) == [argument]
+
+
+@pytest.mark.parametrize(
+    "given", [["task.folds=5"], ["task=evaluate", "task.folds=5"], ["-m", "sweep=folds", "task.folds=5"]]
+)
+def test_folds_are_a_sweep_of_trainings_but_for_its_jobs(given: list[str]) -> None:
+    asked = add_folds([*given, "data=mine"])
+    assert asked == ["-m", "task.folds=5", "data=mine", "sweep=folds"]
+    assert add_folds(asked) == asked
+    job = [*asked[1:], "data.fold=0", "sweep.name=x"]
+    assert add_folds(job) == job
+    assert add_folds(["task=evaluate"]) == ["task=evaluate"]
 
 
 def test_a_path_may_refer_to_other_settings() -> None:

@@ -24,7 +24,7 @@ from icnet.targets import say_error
 PATHS = (
     "ckpt", "source", "data.root", "data.packed", "data.unlabelled", "data.layout.drawn", "model.backbone.weights",
     "task.weights", "task.resume", "task.teacher", "task.compare", "task.results", "task.predictions", "task.convert",
-    "task.runtime", "hydra.run.dir", "hydra.sweep.dir",
+    "task.apply", "task.corrected", "task.runtime", "hydra.run.dir", "hydra.sweep.dir",
 )  # fmt: skip
 TEXTS = ("data.holdout",)  # names, of which 0016E5 would be a number
 # What null stands for where it is not simply nothing; of ??? Hydra names the choices that there are
@@ -40,6 +40,18 @@ def read_arguments(arguments: Sequence[str]) -> list[str]:
     parser.error = _refuse  # type: ignore[method-assign]
     multirun = parser.parse_args(arguments).multirun
     return [_read(argument, multirun) for argument in arguments]
+
+
+def add_folds(arguments: Sequence[str]) -> list[str]:
+    """The command line with what task.folds=K stands for: a sweep, whose jobs have a name of it.
+
+    task=evaluate asks for no other task there: the networks that judge are trained first.
+    """
+    is_job = any(argument.startswith("sweep.name=") for argument in arguments)
+    if is_job or not any(argument.startswith("task.folds=") for argument in arguments):
+        return list(arguments)
+    asked = [argument for argument in arguments if argument not in ("-m", "--multirun", "task=evaluate", "sweep=folds")]
+    return ["-m", *asked, "sweep=folds"]
 
 
 def _refuse(message: str) -> NoReturn:

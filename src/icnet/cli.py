@@ -18,7 +18,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from icnet.arguments import explain, quote, read_arguments, read_value
+from icnet.arguments import add_folds, explain, quote, read_arguments, read_value
 from icnet.config import TASKS, settle_values
 from icnet.errors import ConfigError, ICNetError
 from icnet.files import conf_folder, unwritable
@@ -39,7 +39,7 @@ def main() -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra raises what it would print
     end_with_parent()
     try:
-        sys.argv[1:] = read_arguments(sys.argv[1:])
+        sys.argv[1:] = read_arguments(add_folds(sys.argv[1:]))
         sys.argv += resume_arguments(sys.argv[1:])
         sys.argv += follower_arguments(sys.argv[1:])
         hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name="config")(run)()

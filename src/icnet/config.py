@@ -219,6 +219,9 @@ def _check_task(root: Mapping[str, Any]) -> Iterator[str]:
         yield f"ckpt={ckpt} is for the tasks that use a trained network: training starts from it with task.weights={ckpt}"
     if isinstance(ckpt, list) and root["task"]["name"] != "benchmark":
         yield f"ckpt is a list of {len(ckpt)}: task={root['task']['name']} takes one checkpoint"
+    folds = root["task"].get("folds")
+    if folds is not None and not (type(folds) is int and folds > 1):
+        yield f"task.folds is {folds!r}: give a number of 2 or more"
     for key in (key for key in _SET if key in root["trainer"]):
         yield (
             f"trainer.{key} is set by the task: leave it out (callbacks=, logger= and hydra.run.dir= choose theirs, "

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,6 +30,26 @@ def writing(target: Path, part: str | None = None) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):  # a folder that cannot be written cannot be cleaned either
             draft.unlink(missing_ok=True)
+
+
+@contextmanager
+def writing_folder(target: Path) -> Iterator[Path]:
+    """The same for a folder that is not there yet, or empty."""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+    except OSError as error:
+        raise unwritable(target, error) from error
+    try:
+        yield draft
+        draft.chmod(0o755)
+        if target.exists():
+            target.rmdir()
+        draft.rename(target)
+    except OSError as error:
+        raise unwritable(target, error) from error
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
 
 
 def read_whole_lines(path: Path) -> list[str]:

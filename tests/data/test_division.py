@@ -8,7 +8,7 @@ import pytest
 
 from icnet.data.division import Division, find_cut, find_shared, propose_group
 from icnet.data.samples import Layout, Sample, Survey
-from icnet.data.subset import draw_groups
+from icnet.data.subset import deal_folds, draw_groups
 from icnet.errors import ConfigError, DataError
 
 DRIVE = "^[^_]+"
@@ -140,3 +140,42 @@ def test_groups_cut_a_validation_only_where_it_comes_near_the_share(last: int, f
 
 def test_frames_of_one_drive_on_both_sides_are_counted() -> None:
     assert find_shared(DATA.samples("train"), DATA.samples("val"), DRIVE) == {"C": 2}
+
+
+def test_each_frame_of_training_and_validation_is_judged_in_one_fold_which_the_others_train() -> None:
+    judged = []
+    for fold in range(3):
+        division = Division(["train"], ["val"], folds=3, fold=fold)
+        train, val = division.divide(DATA)
+        assert sorted(names_of(train + val)) == ["A_1", "A_2", "B_1", "C_1", "C_2", "C_3"]
+        assert division.words == f"fold {fold + 1} of 3 of train+val"
+        judged += names_of(val)
+    assert sorted(judged) == ["A_1", "A_2", "B_1", "C_1", "C_2", "C_3"]
+
+
+def test_a_group_is_judged_as_a_whole_and_folds_are_about_as_large() -> None:
+    division = Division(["train"], ["val"], group=DRIVE, folds=2)
+    assert names_of(division.divide(DATA)[1]) == ["C_1", "C_2", "C_3"]  # the largest; A and B fill the other
+
+
+def test_folds_of_frames_without_groups_are_runs_that_follow_each_other() -> None:
+    folds = deal_folds([f"{number:03}" for number in range(100)], 4)
+    assert folds[:11] == [0] * 5 + [1] * 5 + [2]
+    assert [folds.count(fold) for fold in range(4)] == [25] * 4
+
+
+def test_where_validation_is_cut_from_the_training_splits_folds_are_of_these_alone() -> None:
+    division = Division(["train"], ["val"], fraction=0.25, folds=2)
+    assert division.divided == division.packed_val == ["train"]
+    assert sorted(names_of([s for part in division.divide(DATA) for s in part])) == ["A_1", "A_2", "B_1", "C_1"]
+
+
+def test_folds_that_cannot_be_are_one_line() -> None:
+    with pytest.raises(ConfigError, match=r"data\.folds is 1 and data\.fold 0: give 2 folds or more"):
+        Division(["train"], ["val"], folds=1)
+    with pytest.raises(ConfigError, match=r"data\.folds is 3 and data\.fold 3"):
+        Division(["train"], ["val"], folds=3, fold=3)
+    with pytest.raises(ConfigError, match=r"data\.folds is None and data\.fold 1"):
+        Division(["train"], ["val"], fold=1)
+    with pytest.raises(DataError, match=r"task\.folds=4 is more than the 3 groups that data\.group finds: C \(3\), A"):
+        Division(["train"], ["val"], group=DRIVE, folds=4).divide(DATA)

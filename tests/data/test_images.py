@@ -73,6 +73,13 @@ def test_the_name_tells_that_a_label_holds_train_ids(tmp_path: Path) -> None:
     assert read_label(path, CLASSES).tolist() == [[0, 1], [2, 255]]
 
 
+@pytest.mark.parametrize("form", ["ids", "colors", "alpha"])
+def test_train_ids_stand_beside_label_files_of_any_form(form: str, tmp_path: Path) -> None:
+    classes = ClassTable(["a", "b"], [(0, 0, 0), (9, 9, 9)], label_ids=[7, 8], form=form)
+    path = write_label(tmp_path / "x_labelTrainIds.png", [[0, 1, 255]])
+    assert read_label(path, classes).tolist() == [[0, 1, 255]]
+
+
 def test_colour_labels_hold_the_colours_of_the_classes(tmp_path: Path) -> None:
     path = write_label(tmp_path / "a.png", [[(128, 64, 128), (0, 0, 142)], [(70, 130, 180), (0, 0, 0)]])
     assert read_label(path, CLASSES).tolist() == [[0, 1], [2, 255]]

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from icnet.data.labels import ClassTable
 from icnet.engines.engine import Card, Engine, check_size
-from icnet.engines.views import Scheme, Views, view
+from icnet.engines.views import Scheme, Views, probabilities, view
 from icnet.errors import ConfigError, DataError
 from icnet.predict import Predictor
 
@@ -161,3 +161,11 @@ def test_a_frame_that_is_too_small_for_its_scale_is_named(frame: np.ndarray) -> 
 def test_what_is_no_frame_is_refused() -> None:
     with pytest.raises(ValueError, match="uint8"):
         labels(Brightness(), np.zeros((64, 64), np.uint8))
+
+
+@pytest.mark.parametrize("scheme", [Scheme(), Scheme(size=(32, 32)), Scheme(flip=True), Scheme(scales=(1.0, 2.0))])
+def test_probabilities_have_the_sum_one_however_many_views_there_are(scheme: Scheme) -> None:
+    engine, frames = view(Brightness(), scheme), torch.zeros(1, 64, 64, 3, dtype=torch.uint8)
+    shares = probabilities(engine, frames)
+    assert torch.allclose(shares[:, 0], torch.tensor(1 / (1 + np.exp(-1)), dtype=torch.float32))  # logits 0.5 and -0.5
+    assert torch.allclose(shares.sum(1), torch.ones(1, 64, 64))

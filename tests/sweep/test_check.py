@@ -52,6 +52,7 @@ def test_loss_weights_is_a_grid_around_the_authors_weights(tmp_path: Path, loade
         ("guidance", ["seed=0"], 2, ["loss=cascade_unguided", "seed=0"]),
         ("fusion", [], 15, ["model.fusion=bilinear", "seed=2"]),
         ("keep_rate", ["ckpt=a.ckpt"], 2, ["task.rank=random", "ckpt=a.ckpt"]),
+        ("folds", [], 5, ["data.fold=4"]),
     ],
 )
 def test_each_sweep_that_comes_along_has_its_jobs_and_they_compose(

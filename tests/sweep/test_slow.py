@@ -160,6 +160,20 @@ def test_a_sweep_over_shares_and_seeds_ends_with_means_deviations_and_what_tells
     assert pair["says"] in (folder / "sweep.html").read_text()
 
 
+def test_folds_judge_every_frame_once_and_make_one_queue(tmp_path: Path, streets: Path) -> None:
+    folder = tmp_path / "sweep"
+    asked = ("task=evaluate", "task.folds=2", "task.queue=6", "task.queue_pixels=9", "trainer.max_steps=1")
+    done = sweep(folder, f"data.root={streets}", *asked)
+    assert done.returncode == 0, done.stderr
+    queue, *parts = (json.loads((folder / name / "queue.json").read_text()) for name in ("", "0", "1"))
+    assert queue["frames"] == sum(part["frames"] for part in parts) == 9
+    trained = [json.loads((folder / n / "results.json").read_text())["protocol"]["train_images"] for n in "01"]
+    assert trained == [9 - part["frames"] for part in parts]
+    regions = sorted((r for part in parts for r in part["regions"]), key=lambda region: -region["confidence"])
+    assert queue["regions"] == regions[:6]
+    assert f"Which labels to mend: {folder}/queue.html" in done.stdout
+
+
 def test_a_search_goes_on_after_a_stop(tmp_path: Path, streets: Path) -> None:
     optuna = pytest.importorskip("optuna", reason="the extra optuna is not installed")
     folder = tmp_path / "sweep"

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -16,7 +14,7 @@ from icnet.data.images import read_image, read_raw_label, write_image
 from icnet.data.labels import pack
 from icnet.data.pipeline import count_cores, overlap
 from icnet.errors import DataError
-from icnet.files import unwritable
+from icnet.files import writing_folder
 
 VOID = 11
 _UNKNOWN = 255
@@ -91,22 +89,8 @@ def convert(root: Path, target: Path, *, half: bool, progress: Callable[[int, in
     frames = _find(root)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise DataError(f"{target} is not empty: choose another task.convert, or remove it")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
-    except OSError as error:
-        raise unwritable(target, error) from error
-    try:
-        draft.chmod(0o755)
-        done = _convert_all(frames, draft, half, progress)
-        if target.exists():
-            target.rmdir()
-        draft.rename(target)
-    except OSError as error:
-        raise unwritable(target, error) from error
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
-    return done
+    with writing_folder(target) as draft:
+        return _convert_all(frames, draft, half, progress)
 
 
 class _Frame(NamedTuple):

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from icnet.data.samples import Layout, Sample
-from icnet.data.subset import draw_groups, split_off
+from icnet.data.subset import deal_folds, draw_groups, split_off
 from icnet.errors import ConfigError, DataError
 
 _USUAL = (r"^.+(?=[_-]\d+$)", r"^[^_-]+(?=[_-])")  # all before the last number, or before the first sign that parts
@@ -23,6 +23,7 @@ class Division:
     in place of `val`. group: a regular expression; frames in whose name (without suffix) it finds the same text belong
     together: those of a drive, a camera, a day; a fraction takes whole groups. holdout: these groups of the training splits
     validate in place of `val`, all others train.
+    folds, fold: of so many parts of all these frames, see `deal_folds`, the one that validates; then nothing else says so.
     """
 
     train: Sequence[str]
@@ -30,8 +31,15 @@ class Division:
     fraction: float | None = None
     group: str | None = None
     holdout: Sequence[str] = ()
+    folds: int | None = None
+    fold: int = 0
 
     def __post_init__(self) -> None:
+        fits = type(self.folds) is int and self.folds > 1 and self.fold in range(self.folds)
+        if not fits and (self.folds is not None or self.fold):
+            raise ConfigError(
+                f"data.folds is {self.folds} and data.fold {self.fold}: give 2 folds or more, and one of 0, 1, ... of them"
+            )
         if self.fraction is not None and not 0 < self.fraction < 1:
             raise ConfigError(f"data.val_fraction is {self.fraction}: give a share between 0 and 1, e.g. 0.2")
         if self.fraction is not None and self.holdout:
@@ -51,24 +59,32 @@ class Division:
     @property
     def cuts(self) -> bool:
         """Whether validation is cut from the training splits."""
-        return self.fraction is not None or bool(self.holdout)
+        return self.fraction is not None or bool(self.holdout) or self.folds is not None
+
+    @property
+    def divided(self) -> Sequence[str]:
+        """The splits that training is cut from: with folds those of validation, too, where nothing was cut before."""
+        joined = self.folds is not None and self.fraction is None and not self.holdout
+        return list(dict.fromkeys([*self.train, *self.val])) if joined else self.train
 
     @property
     def packed_val(self) -> Sequence[str]:
         """The splits that the frames of validation lie in."""
-        return self.train if self.cuts else self.val
+        return self.divided if self.cuts else self.val
 
     @property
     def words(self) -> str:
         """What training validates on."""
-        train = "+".join(self.train)
+        train = "+".join(self.divided)
+        if self.folds is not None:
+            return f"fold {self.fold + 1} of {self.folds} of {train}"
         if self.holdout:
             return f"{'+'.join(self.holdout)} of {train}"
         return "+".join(self.val) if self.fraction is None else f"{self.fraction} of {train}"
 
     def divide(self, layout: Layout) -> tuple[list[Sample], list[Sample]]:
         """The frames of training and of validation; DataError where a part is empty or no group has a name."""
-        train = frames_of(layout, self.train)
+        train = frames_of(layout, self.divided)
         return self.cut(train) if self.cuts else (train, frames_of(layout, self.val))
 
     def find_validation(self, layout: Layout) -> list[Sample]:
@@ -84,6 +100,8 @@ class Division:
 
     def cut(self, samples: Sequence[Sample]) -> tuple[list[Sample], list[Sample]]:
         """(training, validation) of the frames of the training splits."""
+        if self.folds is not None:
+            return self._cut_fold(samples, self.folds)
         if self.group is None:
             assert self.fraction is not None
             return split_off(samples, self.fraction)
@@ -99,11 +117,22 @@ class Division:
                 else f"data.val_fraction={self.fraction} takes"
             )
             raise DataError(f"{what} all groups {where}: leave one to train on")
-        train: list[Sample] = []
-        val: list[Sample] = []
-        for sample, name in zip(samples, groups, strict=True):
-            (val if name in aside else train).append(sample)
-        return train, val
+        return _part(samples, [name in aside for name in groups])
+
+    def _cut_fold(self, samples: Sequence[Sample], folds: int) -> tuple[list[Sample], list[Sample]]:
+        groups = [str(s.image) if self.group is None else group_of(s, self.group) for s in samples]
+        if len(set(groups)) < folds:
+            what = "frames" if self.group is None else f"groups that data.group finds: {say_groups(groups)}"
+            raise DataError(f"task.folds={folds} is more than the {len(set(groups))} {what}; give fewer folds")
+        return _part(samples, [fold == self.fold for fold in deal_folds(groups, folds)])
+
+
+def _part(samples: Sequence[Sample], aside: Sequence[bool]) -> tuple[list[Sample], list[Sample]]:
+    """(the others, those that are set aside)"""
+    sides: tuple[list[Sample], list[Sample]] = [], []
+    for sample, chosen in zip(samples, aside, strict=True):
+        sides[chosen].append(sample)
+    return sides
 
 
 def frames_of(layout: Layout, splits: Sequence[str]) -> list[Sample]:

@@ -124,9 +124,16 @@ class RawLabel(NamedTuple):
     palette: Pixels | None = None
     alpha: Values | None = None
 
+    @property
+    def holds_train_ids(self) -> bool:
+        """As Cityscapes names files of these; they are what they are, whatever the form of others."""
+        return self.path.stem.endswith("labelTrainIds")
+
     def read_as(self, form: str | None) -> Values:
         """(H, W) ids or (H, W, 3) colours. form: as `ClassTable` says; DataError where the file has another."""
         pixels = self.pixels
+        if pixels.ndim == 2 and self.holds_train_ids:
+            return pixels
         if form == "alpha":
             if self.alpha is None:
                 raise DataError(f"{self.path} has no alpha channel, where data.classes.form=alpha: leave it out")

@@ -61,3 +61,21 @@ def spread(length: int, count: int) -> list[int]:
     """Up to `count` places, evenly over 0..length-1, both ends included."""
     places: list[int] = np.unique(np.linspace(0, length - 1, min(count, length)).round().astype(int)).tolist()
     return places
+
+
+def deal_folds(groups: Sequence[str], folds: int) -> list[int]:
+    """The fold, 0..folds-1, of each frame. groups: of each; those of one group stay together, and folds are about as large.
+
+    Where every frame is a group of its own, runs of frames that follow each other do, as neighbours resemble each other:
+    about RUNS of them in each fold where there are as many.
+    """
+    sizes = Counter(groups)
+    if len(sizes) == len(groups):
+        length = max(1, len(groups) // (folds * RUNS))
+        return [place // length % folds for place in range(len(groups))]
+    filled = dict.fromkeys(range(folds), 0)
+    fold_of: dict[str, int] = {}
+    for name, size in sorted(sizes.items(), key=lambda item: (-item[1], item[0])):
+        fold_of[name] = min(filled, key=filled.__getitem__)
+        filled[fold_of[name]] += size
+    return [fold_of[name] for name in groups]

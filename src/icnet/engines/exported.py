@@ -107,8 +107,8 @@ class ExportedEngine:
     def scores(self, frames: Tensor) -> Tensor:
         if self.facts.output != "logits":
             raise ConfigError(
-                f"{self.path} gives label maps, and several views of a frame need scores: leave task.scales, task.flip, "
-                "task.size and task.window out, or export it with task.output=logits"
+                f"{self.path} gives label maps, and several views of a frame or a queue need scores: leave task.scales, "
+                "task.flip, task.size, task.window and task.queue out, or export it with task.output=logits"
             )
         return Resize(self.card.align_corners)(self._read(frames), frames.shape[1:3]).to(frames.device)
 

@@ -49,6 +49,13 @@ def view(engine: Engine, scheme: Scheme) -> Engine:
     return engine if scheme == Scheme() else Views(engine, scheme)
 
 
+def probabilities(engine: Engine, frames: Tensor) -> Tensor:
+    """(N, classes, H, W) float32: what the scores of an engine say of each class, with sum 1."""
+    scores = engine.scores(frames)
+    averages = isinstance(engine, Views) and engine.scheme.averages
+    return scores / scores.sum(dim=1, keepdim=True) if averages else scores.softmax(dim=1)
+
+
 class Views:
     """An engine that reads frames by a scheme; its label maps and scores have the size of the frames."""
 

@@ -107,22 +107,29 @@ def find_distance_band(label: Bytes) -> Bytes:
 
 
 def find_sizes(pixels: Bytes) -> Bytes:
-    """(H, W) for each pixel: how many of SIZE_LIMITS the connected segment that it lies in has reached.
+    """(H, W) for each pixel: how many of SIZE_LIMITS the connected segment that it lies in has reached."""
+    segments, areas = find_segments(pixels)
+    limits = np.array(SIZE_LIMITS) * pixels.size / SIZE_UNIT
+    return np.searchsorted(limits, areas, side="right").astype(np.uint8)[segments]
 
-    Segments of all classes at once: runs of one class in a row, joined to those below and above them.
+
+def find_segments(pixels: npt.NDArray[np.integer[Any]]) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.intp]]:
+    """The number of the connected segment that each pixel of (H, W) lies in, and the pixels of each segment.
+
+    Segments of all values at once: runs of one value in a row, joined to those below and above them.
     """
     starts = np.ones(pixels.shape, np.bool_)
     starts[:, 1:] = pixels[:, 1:] != pixels[:, :-1]
     first = np.flatnonzero(starts)
     lengths = np.diff(first, append=pixels.size)
     segment = _join(pixels, starts, np.repeat(np.arange(len(first)), lengths))
-    areas = np.bincount(segment, weights=lengths)
-    limits = np.array(SIZE_LIMITS) * pixels.size / SIZE_UNIT
-    sizes = np.searchsorted(limits, areas, side="right").astype(np.uint8)
-    return np.repeat(sizes[segment], lengths).reshape(pixels.shape)
+    areas = np.bincount(segment, weights=lengths).astype(np.intp)
+    return np.repeat(segment, lengths).reshape(pixels.shape), areas
 
 
-def _join(pixels: Bytes, starts: npt.NDArray[np.bool_], run: npt.NDArray[np.intp]) -> npt.NDArray[np.int32]:
+def _join(
+    pixels: npt.NDArray[np.integer[Any]], starts: npt.NDArray[np.bool_], run: npt.NDArray[np.intp]
+) -> npt.NDArray[np.int32]:
     """The segment of each run; `run` is that of each pixel (H * W,)."""
     touches = (pixels[1:] == pixels[:-1]) & (starts[1:] | starts[:-1])  # where two runs of a class begin to overlap
     below = np.flatnonzero(touches) + pixels.shape[1]

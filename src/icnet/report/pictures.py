@@ -6,6 +6,9 @@ import base64
 from pathlib import Path
 from typing import NamedTuple
 
+import cv2
+
+from icnet.data.images import Pixels
 from icnet.errors import DataError
 from icnet.visualize.examples import Example, read_examples
 
@@ -51,3 +54,9 @@ def _read(path: Path) -> bytes:
 def embed(data: bytes, kind: str) -> str:
     """The address of a picture that is part of the page. kind: png, webp."""
     return f"data:image/{kind};base64,{base64.b64encode(data).decode('ascii')}"
+
+
+def embed_pixels(pixels: Pixels, quality: int) -> str:
+    """(H, W, 3), red first, as the address of a WebP. quality: 1 to 100, above that without loss."""
+    _, data = cv2.imencode(".webp", pixels[:, :, ::-1], [cv2.IMWRITE_WEBP_QUALITY, quality])
+    return embed(data.tobytes(), "webp")

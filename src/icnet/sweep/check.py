@@ -54,6 +54,7 @@ class SweepGuard(Callback):
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         from icnet.sweep.compare import compare_settings  # scipy, drawing: every other command does without
         from icnet.sweep.curve import fit_curves
+        from icnet.sweep.folds import join_queues
         from icnet.sweep.page import write_page
         from icnet.sweep.table import print_sweep
 
@@ -64,6 +65,8 @@ class SweepGuard(Callback):
         ledger.write({name: rows for name, rows in (("pairs", pairs), ("learning_curves", curves)) if rows})
         print_sweep(ledger)
         log.info("Sweep: %s", write_page(ledger))
+        if OmegaConf.select(config, "task.folds") and (queue := join_queues(ledger)):
+            log.info("Which labels to mend: %s", queue)
         if ledger.count("done") < len(ledger.jobs):
             raise SystemExit(
                 f"icnet: {say_counts(jobs)}; the same command with hydra.sweep.dir={ledger.folder} "
@@ -77,6 +80,8 @@ def prepare_sweep(config: DictConfig) -> None:
     if type(config.sweep.jobs) is not int or config.sweep.jobs < 1:
         raise ConfigError(f"sweep.jobs is {config.sweep.jobs}: give the number of jobs side by side, at least 1")
     jobs = expand(config, loader)
+    if not jobs:
+        raise ConfigError("these settings make no job: one of them has no values, such as range(0,0)")
     if config.hydra.launcher._target_ != _LAUNCHER:  # a cluster's scheduler keeps the books
         check_jobs(config, jobs, loader)
         if config.sweep.name is None:

@@ -28,6 +28,7 @@ from icnet.report.results import describe_machine, print_classes, write_results
 from icnet.targets import arguments_of
 from icnet.tasks.evaluate.figures import draw_evaluation, draw_training
 from icnet.tasks.evaluate.judging import describe_timing, measure_exits, other_exits
+from icnet.tasks.evaluate.queue import open_queue, save_queue
 from icnet.tasks.evaluate.scores import summarize_evaluation
 from icnet.tasks.prepare.table import print_summary
 from icnet.tasks.setup.build import build, run_folder
@@ -71,6 +72,7 @@ def train_network(
     """
     begin = time.monotonic()
     teacher = read_teacher(cfg, data)
+    open_queue(cfg.task, data.classes)
     build_objective(cfg, data, teacher)  # refuses what cannot be before any data are read
     if data.prepare is not None:
         log.info("Preparing the frames in %s (some seconds, on first use)", data.root)
@@ -108,7 +110,7 @@ def score_best(
     best = folder / "checkpoints" / "best.ckpt"
     engine = read_best(cfg, best)
     frames = JudgedDataset(data.val_set.samples, data.classes, bit_depth=engine.card.bit_depth)
-    result = judge(trainer, engine, other_exits(engine), frames, data.num_workers)
+    result = judge(trainer, engine, other_exits(engine), frames, data.num_workers, open_queue(cfg.task, data.classes))
     if not trainer.is_global_zero:
         return
     metrics = summarize_evaluation(result, data.classes) | measure_exits(engine, result, frames) | dict(known)
@@ -118,6 +120,7 @@ def score_best(
     write_results(folder, "train", cfg.name, metrics, protocol, time.monotonic() - begin)
     draw_evaluation(folder, frames, result, metrics, engine)
     draw_training(folder, data, engine)
+    save_queue(folder, cfg.task, result, frames, data)
     write_report(folder)
     print_classes(metrics, "Validation, best checkpoint")
     log.info("mIoU %.4f; report: %s", metrics["miou"], folder / "report.html")

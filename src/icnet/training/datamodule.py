@@ -76,7 +76,7 @@ class SegmentationDataModule(ResumableDataModule):
     batch_size: per device, in training; validation takes one frame after the other, as they may differ in size.
     num_workers: processes that load; None chooses from the machine.
     train_split, val_split: one split or several.
-    val_fraction, group, holdout: which training frames are set aside and validated on instead of val_split: see Division.
+    val_fraction, group, holdout, folds, fold: which frames validate instead of val_split: see Division.
     train_share: this share of the training frames (0..1) is trained on, see `take_share`; for learning curves.
     split: what is evaluated, one split or several; None: what training validates on.
     packed: the folder in which packs of splits are looked for, and taken where they fit; None: the files are read.
@@ -109,6 +109,8 @@ class SegmentationDataModule(ResumableDataModule):
         val_fraction: float | None = None,
         group: str | None = None,
         holdout: str | Sequence[str] | None = None,
+        folds: int | None = None,
+        fold: int = 0,
         train_share: float = 1.0,
         split: str | Sequence[str] | None = None,
         packed: str | None = None,
@@ -138,7 +140,13 @@ class SegmentationDataModule(ResumableDataModule):
         self.augment = augment(crop_size)
         self.batch_size, self.num_workers = batch_size, num_workers
         self.division = Division(
-            split_names(train_split), split_names(val_split), val_fraction, group, split_names(holdout or [])
+            split_names(train_split),
+            split_names(val_split),
+            val_fraction,
+            group,
+            split_names(holdout or []),
+            folds,
+            fold,
         )
         self.train_share, self.seed = train_share, seed
         self.split = None if split is None else split_names(split)
@@ -162,7 +170,7 @@ class SegmentationDataModule(ResumableDataModule):
         train = take_share(train, self.train_share)
         if self.sampler == "rare" and self.weights is None:
             self.weights = weigh_frames(count_pixels(train, self.classes))
-        train_packs = self._find_packs("Training", self.division.train, train, depth)
+        train_packs = self._find_packs("Training", self.division.divided, train, depth)
         val_packs = self._find_packs("Validation", self.division.packed_val, val, depth)
         self.train_set = SegmentationDataset(train, self.classes, self.augment, self.seed, train_packs, depth)
         if self.unlabelled is not None:

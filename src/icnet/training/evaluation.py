@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import pytorch_lightning as pl
@@ -14,8 +14,10 @@ from icnet.data.dataset import EvalSampler
 from icnet.data.judged import JudgedDataset, JudgedFrame
 from icnet.data.workers import naming_deaths
 from icnet.engines.engine import Engine
+from icnet.engines.views import probabilities
 from icnet.errors import DataError, ICNetError
 from icnet.metrics.boundary import BoundaryResult, BoundaryScores
+from icnet.metrics.disagreement import Disagreements, Region
 from icnet.metrics.instances import InstanceIoU, InstanceScores
 from icnet.metrics.per_image import PerImageConfusion, PerImageDifference
 from icnet.metrics.segments import ConfusionByDistance, CountsBySize
@@ -33,6 +35,7 @@ class Evaluation:
     differing: of each of them (images, 2), the pixels that it gives another class than the main engine, and all pixels.
     by_size: (sizes, 3, classes) as `CountsBySize`; by_distance: (distances, classes, classes) as `ConfusionByDistance`.
     instances: None where the data set has no instances.
+    queue: the regions whose labels are doubted most, of all frames; none where nobody asked.
     """
 
     matrices: Tensor
@@ -42,6 +45,7 @@ class Evaluation:
     by_size: Tensor
     by_distance: Tensor
     instances: InstanceScores | None
+    queue: Sequence[Region] = ()
 
     @property
     def matrix(self) -> Tensor:
@@ -55,12 +59,14 @@ def judge(
     others: Mapping[str, Engine],
     frames: JudgedDataset,
     num_workers: int | None = None,
+    queue: Disagreements | None = None,
 ) -> Evaluation:
     """Read every frame once, on all processes of the trainer together, and score what the engines make of it.
 
+    queue: filled on the way, of the main engine, which must have scores.
     Too little memory ends it with what to make smaller.
     """
-    module = EvaluationModule(main, others, frames)
+    module = EvaluationModule(main, others, frames, queue)
     try:
         naming_deaths(
             lambda: trainer.test(module, FramesToJudge(frames, num_workers), verbose=False),
@@ -89,9 +95,15 @@ class EvaluationModule(pl.LightningModule):
     frames: what is judged; objects are scored where all of them have instances.
     """
 
-    def __init__(self, main: Engine | None, others: Mapping[str, Engine], frames: JudgedDataset) -> None:
+    def __init__(
+        self,
+        main: Engine | None,
+        others: Mapping[str, Engine],
+        frames: JudgedDataset,
+        queue: Disagreements | None = None,
+    ) -> None:
         super().__init__()
-        self.main, self.others, self.frames = main, dict(others), frames
+        self.main, self.others, self.frames, self.queue = main, dict(others), frames, queue
         classes = frames.frames.classes
         count = len(classes)
         self.confusion = PerImageConfusion(count)
@@ -112,10 +124,10 @@ class EvaluationModule(pl.LightningModule):
     def test_step(self, batch: JudgedFrame, batch_idx: int) -> None:
         place = batch_idx * self.trainer.world_size + self.trainer.global_rank  # as EvalSampler deals them out
         index = torch.tensor([place])
-        label_map = batch.image if self.main is None else self._read(self.main, batch, place)
+        label_map = self._judge(batch, place)
         self.confusion.update(label_map, batch.label, index)
         for name, engine in self.others.items():
-            other = self._read(engine, batch, place)
+            other = self._read(engine.label_maps, batch, place)
             self.other_confusions[name].update(other, batch.label, index)
             self.differences[name].update(label_map, other, place)
         for metric in (self.boundary, self.by_size, self.by_distance):
@@ -123,9 +135,21 @@ class EvaluationModule(pl.LightningModule):
         if self.instances is not None:
             self.instances.update(label_map, batch.label, batch.instances)
 
-    def _read(self, engine: Engine, batch: JudgedFrame, place: int) -> Tensor:
+    def _judge(self, batch: JudgedFrame, place: int) -> Tensor:
+        """The label map that is scored."""
+        main = self.main
+        if main is None:
+            return batch.image
+        if self.queue is None:
+            return self._read(main.label_maps, batch, place)
+        shares = self._read(lambda frames: probabilities(main, frames), batch, place)
+        label_map = shares.max(dim=1).indices.to(torch.uint8)
+        self.queue.update(label_map, batch.label, shares, place)
+        return label_map
+
+    def _read(self, read: Callable[[Tensor], Tensor], batch: JudgedFrame, place: int) -> Tensor:
         try:
-            return engine.label_maps(batch.image)
+            return read(batch.image)
         except DataError as error:
             raise DataError(f"{self.frames.frames.samples[place].image}: {error}") from error
 
@@ -138,7 +162,19 @@ class EvaluationModule(pl.LightningModule):
             self.by_size.compute(),
             self.by_distance.compute(),
             self.instances.compute() if self.instances is not None else None,
+            self._gather_queue(),
         )
+
+    def _gather_queue(self) -> list[Region]:
+        """Of all processes."""
+        if self.queue is None:
+            return []
+        found: list[list[Region]] = [[]] * self.trainer.world_size
+        if len(found) > 1:
+            torch.distributed.all_gather_object(found, self.queue.best())
+            for rank, regions in enumerate(found):
+                self.queue.add(regions if rank != self.trainer.global_rank else ())
+        return self.queue.best()
 
 
 class FramesToJudge(pl.LightningDataModule):

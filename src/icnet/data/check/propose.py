@@ -92,9 +92,10 @@ def classes_yaml(classes: ClassTable, name: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def data_yaml(name: str, layout: Mapping[str, object], settings: Mapping[str, object]) -> str:
-    """conf/data/NAME.yaml. layout: its node; settings: of the data, by key."""
+def data_yaml(name: str, layout: Mapping[str, object], settings: Mapping[str, object], recipe: str = "own") -> str:
+    """conf/data/NAME.yaml. layout: its node; settings: of the data, by key; recipe: another than that of base."""
     lines = [f"# python run.py data={name}: proposed by task=prepare", "defaults:", "  - base", f"  - classes: {name}"]
+    lines += [f"  - override /recipe@_global_: {recipe}"] if recipe != "own" else []
     lines += [
         "  - _self_",
         f"name: {name}",

@@ -70,10 +70,9 @@ def count_values(label: RawLabel, form: str | None = None) -> Values:
     is_colours = pixels.ndim == 3
     keys = pack(pixels) if is_colours else pixels
     counts = _count(keys)
-    names_train_ids = label.path.stem.endswith("labelTrainIds")
     return Values(
         label.path,
-        Form.COLOURS if is_colours else Form.TRAIN_IDS if names_train_ids else Form.IDS,
+        Form.COLOURS if is_colours else Form.TRAIN_IDS if label.holds_train_ids else Form.IDS,
         dict(Counter(counts).most_common(_MOST)) if is_colours else counts,
         len(counts),
         _count_loose(keys, counts) if len(counts) >= _FEWEST else 0,

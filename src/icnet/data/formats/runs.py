@@ -19,6 +19,14 @@ def decode_runs(counts: Sequence[int], height: int, width: int, *, by_columns: b
     return flat.reshape(width, height).T if by_columns else flat.reshape(height, width)
 
 
+def encode_runs(mask: Bits) -> list[int]:
+    """The run lengths that `decode_runs` reads, by rows."""
+    flat = np.concatenate([[False], mask.ravel()])
+    starts = np.flatnonzero(flat[1:] != flat[:-1])
+    lengths: list[int] = np.diff(starts, prepend=0, append=mask.size).tolist()
+    return lengths
+
+
 def read_counts(text: str) -> list[int]:
     """The run lengths in COCO's string: five bits a letter, the least ones first, as differences to the last but one."""
     counts: list[int] = []

@@ -21,6 +21,7 @@ from icnet.report.page import write_report
 from icnet.report.results import describe_machine, print_classes, write_results
 from icnet.tasks.evaluate.figures import draw_evaluation
 from icnet.tasks.evaluate.judging import describe_timing, measure_exits, other_exits
+from icnet.tasks.evaluate.queue import open_queue, save_queue
 from icnet.tasks.evaluate.scores import summarize_difference, summarize_evaluation
 from icnet.tasks.setup.build import build, run_folder
 from icnet.tasks.setup.loggers import finish_tracking
@@ -30,7 +31,7 @@ from icnet.training.datamodule import SegmentationDataModule
 from icnet.training.evaluation import judge
 
 log = logging.getLogger(__name__)
-_OF_A_NETWORK = ("exit", "exits", "size", "scales", "flip", "window")
+_OF_A_NETWORK = ("exit", "exits", "size", "scales", "flip", "window", "queue")
 _IDS = {"train": True, "label": False, None: None}
 
 
@@ -60,8 +61,10 @@ def evaluate(cfg: DictConfig) -> None:
     folder = run_folder()
     trainer = build_evaluator(cfg, folder)
     judged = read_judged(cfg)
+    queue = open_queue(cfg.task, judged.data.classes)
     log.info("Evaluating %d frames", len(judged.frames))
-    result = judge(trainer, judged.engine, judged.others(cfg.task.exits), judged.frames, cfg.data.num_workers)
+    others = judged.others(cfg.task.exits)
+    result = judge(trainer, judged.engine, others, judged.frames, cfg.data.num_workers, queue)
     if not trainer.is_global_zero:
         return
     metrics = summarize_evaluation(result, judged.data.classes)
@@ -81,6 +84,7 @@ def evaluate(cfg: DictConfig) -> None:
     protocol |= describe_machine(trainer.strategy.root_device)
     write_results(folder, "evaluate", cfg.name, metrics, protocol, time.monotonic() - begin)
     draw_evaluation(folder, judged.frames, result, metrics, judged.engine)
+    save_queue(folder, cfg.task, result, judged.frames, judged.data)
     write_report(folder)
     print_classes(metrics, f"{protocol['data']}, {protocol['split']}")
     low, high = metrics["miou_interval"]
@@ -95,7 +99,7 @@ def read_judged(cfg: DictConfig) -> Judged:
         raise ConfigError("task.predictions scores label maps that are there already: leave out ckpt and task.compare")
     if cfg.task.predictions and (given := [f"task.{key}" for key in _OF_A_NETWORK if given_setting(f"task.{key}")]):
         raise ConfigError(
-            f"{', '.join(given)}: says how a network reads frames, and task.predictions has none; leave it out"
+            f"{', '.join(given)}: of a network that reads frames, and task.predictions has none; leave it out"
         )
     data: SegmentationDataModule = build(cfg.data)
     trained = other = None

@@ -57,7 +57,11 @@ def write_lists(root: Path, train: Sequence[Sample], val: Sequence[Sample]) -> I
 
     Of Cityscapes they name the train ids, which its reader takes for classes, where those are drawn.
     """
-    files = {root / f"{name}.list": _list_lines(root, samples) for name, samples in (("train", train), ("val", val))}
+    parts = {"train": train, "val": val}
+    files = {
+        root / f"{name}.list": list_lines(root, [Sample(image, _train_ids_of(label)) for image, label in samples])
+        for name, samples in parts.items()
+    }
     for path, content in files.items():
         if path.exists() and path.read_text(encoding="utf-8", errors="surrogateescape") != content:
             raise DataError(f"{path} is there and holds other lines: move it away, then write the lists again")
@@ -71,9 +75,9 @@ def write_lists(root: Path, train: Sequence[Sample], val: Sequence[Sample]) -> I
         )
 
 
-def _list_lines(root: Path, samples: Sequence[Sample]) -> str:
-    """A space between the two paths; a tab where any of them has spaces itself."""
-    rows = [(_relative(image, root), _relative(_train_ids_of(label), root)) for image, label in samples]
+def list_lines(root: Path, samples: Sequence[Sample]) -> str:
+    """A space between the two paths, which are relative to root; a tab where any of them has spaces itself."""
+    rows = [[_relative(path, root) for path in sample] for sample in samples]
     between = "\t" if any(" " in path for row in rows for path in row) else " "
     return "".join(f"{between.join(row)}\n" for row in rows)
 

@@ -22,7 +22,7 @@ from icnet.data.formats.drawn import BACKGROUND, DrawnLayout
 from icnet.data.labels import ClassTable
 from icnet.data.layouts import CityscapesLayout, FolderLayout
 from icnet.data.samples import Layout, split_names
-from icnet.errors import DataError
+from icnet.errors import ConfigError, DataError
 from icnet.tasks.prepare.propose import fitting_tables, given_settings
 from icnet.tasks.prepare.recognise import describe, name_other
 from icnet.tasks.prepare.table import show_progress
@@ -38,6 +38,16 @@ def has_classes(cfg: DictConfig) -> bool:
     """Whether somebody said what the labels mean. Of lists conf/ only guesses it, so that a proposal looks at them."""
     guessed = cfg.data.name == "list" and not any(s.startswith("data/classes=") for s in given_settings())
     return not OmegaConf.is_missing(cfg.data.classes, "names") and not (guessed and cfg.task.save_as)
+
+
+def named_classes(cfg: DictConfig) -> ClassTable:
+    """The classes that somebody has given; without them no answer means anything."""
+    if not has_classes(cfg):
+        raise ConfigError(
+            "task.apply needs the classes that the queue was made with: give the same data=, data/classes="
+        )
+    classes: ClassTable = build(cfg.data.classes)
+    return classes
 
 
 def open_layout(cfg: DictConfig) -> Layout:
@@ -83,7 +93,7 @@ def looked_at(cfg: DictConfig, layout: Layout) -> list[str]:
 
 def examine(cfg: DictConfig, layout: Layout) -> Summary:
     """Check the data; propose classes where nobody gave them."""
-    classes: ClassTable | None = build(cfg.data.classes) if has_classes(cfg) else None
+    classes = named_classes(cfg) if has_classes(cfg) else None
     with show_progress("Reading") as progress:
         try:
             facts = check_data(

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import cv2
-
 from icnet.data.images import read_pair
 from icnet.data.labels import ClassTable
 from icnet.data.samples import Sample
 from icnet.data.subset import spread
-from icnet.report.pictures import Picture, embed
+from icnet.report.pictures import Picture, embed_pixels
 from icnet.visualize.colors import overlay
 from icnet.visualize.rows import Row, mark_ignored
 
@@ -28,5 +26,4 @@ def _picture(sample: Sample, classes: ClassTable, bit_depth: int) -> Picture:
     image, label = read_pair(*sample, classes, bit_depth=bit_depth)
     small = Row(image, label, label, sample.image.name).shrink(_LONGEST)
     pixels = mark_ignored(overlay(small.image, small.label, classes), small.label)
-    _, data = cv2.imencode(".webp", pixels[:, :, ::-1], [cv2.IMWRITE_WEBP_QUALITY, _QUALITY])
-    return Picture(small.name, label.shape[1], label.shape[0], embed(data.tobytes(), "webp"))
+    return Picture(small.name, label.shape[1], label.shape[0], embed_pixels(pixels, _QUALITY))

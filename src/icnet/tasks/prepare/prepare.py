@@ -22,8 +22,9 @@ from icnet.files import writing
 from icnet.report.check import say_reading, write_check
 from icnet.report.pictures import Picture
 from icnet.report.results import describe_machine, write_results
+from icnet.tasks.prepare.apply import apply_answers
 from icnet.tasks.prepare.convert import convert_camvid, draw_labels, write_lists, write_packs
-from icnet.tasks.prepare.examine import examine, has_classes, names_of, open_layout, splits_of
+from icnet.tasks.prepare.examine import examine, has_classes, looked_at, named_classes, names_of, open_layout, splits_of
 from icnet.tasks.prepare.picture import picture_frames
 from icnet.tasks.prepare.propose import (
     check_name,
@@ -52,6 +53,9 @@ def prepare(cfg: DictConfig) -> None:
         log.info("%s", line)
     advice = list(convert_camvid(cfg))
     layout = open_layout(cfg)
+    if cfg.task.apply is not None:
+        advice += apply_answers(cfg, layout, looked_at(cfg, layout), named_classes(cfg))
+        layout = open_layout(cfg)
     advice += draw_labels(cfg.task.labels, layout, splits_of(cfg))
     summary = examine(cfg, layout)
     print_summary(summary)
@@ -85,9 +89,10 @@ def check_settings(cfg: DictConfig) -> None:
         )
     if task.pack and data.packed is None:
         raise ConfigError("data.packed is null: name the folder that task.pack=true writes to")
-    for option, needed in (("compress", "pack"), ("half", "convert")):
+    for option, needed in (("compress", "pack"), ("half", "convert"), ("ignore", "apply"), ("corrected", "apply")):
         if task[option] and not task[needed]:
-            raise ConfigError(f"task.{option}=true says how, but task.{needed} is not given: give both, or neither")
+            value = "true" if task[option] is True else task[option]
+            raise ConfigError(f"task.{option}={value} says how, but task.{needed} is not given: give both, or neither")
 
 
 def write_requested(cfg: DictConfig, layout: Layout, summary: Summary, files: Mapping[Path, str]) -> Iterator[str]:
@@ -115,6 +120,9 @@ def write_requested(cfg: DictConfig, layout: Layout, summary: Summary, files: Ma
         yield f"Train: {training_command(f'data={cfg.task.save_as}')}"
     elif files:
         yield "These classes are a proposal: task.save_as=NAME writes it, and data=NAME trains with it"
+    elif cfg.task.apply:
+        classes = [f"data/classes={choice_of('data/classes')}", *(s for s in given_settings() if "values=" in s)]
+        yield f"Train: {training_command('data=list', root, *classes)}"
     else:
         chosen = [f"data={cfg.data.name}" if setting == f"data={AUTO}" else setting for setting in given_settings()]
         yield f"Train: {training_command(*chosen, root)}"

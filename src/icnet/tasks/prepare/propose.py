@@ -15,6 +15,7 @@ import yaml
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
+from icnet.config import read_choice
 from icnet.data.check.propose import choose_crop, classes_yaml, data_yaml
 from icnet.data.check.summary import Summary
 from icnet.data.check.values import Form, meanings
@@ -34,6 +35,17 @@ _KEPT = (
     "group",
     "holdout",
 )  # settings of the data that a proposal takes over
+_APART = (
+    "_target_",
+    "name",
+    "root",
+    "layout",
+    "classes",
+    "values",
+    "seed",
+    "split",
+    "packed",
+)  # written otherwise, or not kept
 _ANY_NAME = "mine"
 _MOST = 0.8  # of the classes of a table must occur for it to be named as the one that fits
 
@@ -62,6 +74,8 @@ def propose_files(cfg: DictConfig, summary: Summary) -> dict[Path, str]:
         settings["group"] = summary.facts.group
     if summary.facts.bit_depth != WHOLE_DEPTH:
         settings["bit_depth"] = summary.facts.bit_depth
+    if cfg.task.apply is not None:
+        settings |= _other_settings(plain)
     if any(setting.startswith("data.crop_size=") for setting in given_settings()):
         settings["crop_size"] = plain["crop_size"]
     if plain["packed"] != f"{plain['root']}/packed":
@@ -71,9 +85,15 @@ def propose_files(cfg: DictConfig, summary: Summary) -> dict[Path, str]:
     layout = {key: value for key, value in plain["layout"].items() if key != "_partial_"}
     data, table = _files_of(name)
     return {
-        data: data_yaml(name, layout, settings),
+        data: data_yaml(name, layout, settings, choice_of("recipe@_global_") or "own"),
         table: classes_yaml(summary.classes, name),
     }
+
+
+def _other_settings(plain: Mapping[str, Any]) -> dict[str, Any]:
+    """What data with mended labels keep: the settings that are not those of every data set."""
+    base = read_choice(config_folders()[0], "data/base")
+    return {key: plain[key] for key in base if key in plain and key not in _APART and plain[key] != base[key]}
 
 
 def write_files(files: Mapping[Path, str]) -> None:
