@@ -21,12 +21,17 @@ _INDEX = "index.json"
 
 
 class Drawn(NamedTuple):
-    """A label map; overlapped: its pixels under shapes of several values; shapes: drawn; lost: shapes that are not in it."""
+    """A label map.
+
+    overlapped: its pixels under shapes of several values; shapes: how many were drawn; lost: what shapes are not in it;
+    others: kinds of what is no shape, each as often as it occurs.
+    """
 
     label_map: Pixels
     overlapped: int
     shapes: int
     lost: list[str]
+    others: list[str]
 
 
 Job = tuple[str, Callable[[], Drawn]]

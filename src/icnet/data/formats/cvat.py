@@ -9,18 +9,19 @@ from pathlib import Path, PurePosixPath
 from xml.etree.ElementTree import Element
 
 from icnet.data.formats.drawn import Annotated, DrawnLayout, Outline
-from icnet.data.formats.paint import Mask, Polygon, Shape
+from icnet.data.formats.paint import Mask, Polygon, Shape, ellipse
 from icnet.data.formats.runs import decode_runs
-from icnet.data.formats.source import mentions, read_xml, split_of
-from icnet.data.samples import BadAnnotation
+from icnet.data.formats.source import gather, mentions, read_xml, split_of
+
+_AREAS = ("polygon", "ellipse", "mask")
 
 
 @dataclass(frozen=True)
 class Cvat(DrawnLayout):
     """root/annotations.xml, one or two folders below too (a job each); images by name, in images/ as exported with them.
 
-    Polygons and masks are drawn by z_order, then in the file's order; a frame of several jobs has the shapes of all. Boxes,
-    lines and points are no areas. A subset, or a folder of images, that is called like a split is one.
+    Polygons, ellipses and masks are drawn by z_order, then in the file's order; a frame of several jobs has the shapes of
+    all. Boxes, lines and points are no areas. A subset, or a folder of images, that is called like a split is one.
     """
 
     @property
@@ -42,22 +43,27 @@ class Cvat(DrawnLayout):
 
     @cached_property
     def sources(self) -> list[Path]:
-        near = [path for path in self.files if path.suffix == ".xml" and len(path.relative_to(self.root).parts) <= 3]
-        return [path for path in near if mentions(path, "<annotations>", "<image ")]
+        return [path for path in self.named(".xml", 3) if mentions(path, "<annotations>", "<image ")]
 
     @cached_property
     def _documents(self) -> dict[Path, Element]:
-        documents = {source: read_xml(source) for source in self.sources}
-        for source, document in documents.items():
-            if any("name" not in image.attrib for image in document.iterfind("image")):
-                raise BadAnnotation(f"{source} has an image without a name: export it again as CVAT for images 1.1")
-        return documents
+        return gather(self.sources, _load)
+
+
+def _load(source: Path) -> Element:
+    document = read_xml(source)
+    if any("name" not in image.attrib for image in document.iterfind("image")):
+        raise ValueError("has an image without a name")
+    return document
 
 
 def _read(image: Element) -> Outline:
-    shapes = [part for part in image if part.tag in ("polygon", "mask")]
+    shapes = [part for part in image if part.tag in _AREAS]
     shapes.sort(key=lambda part: int(part.get("z_order", "0")))
-    return Outline(int(image.attrib["height"]), int(image.attrib["width"]), [_shape(part.attrib) for part in shapes])
+    others = [part.tag for part in image if part.tag not in _AREAS]
+    return Outline(
+        int(image.attrib["height"]), int(image.attrib["width"]), [_shape(part.attrib) for part in shapes], others
+    )
 
 
 def _shape(part: dict[str, str]) -> Shape:
@@ -65,6 +71,9 @@ def _shape(part: dict[str, str]) -> Shape:
         return Shape(
             part["label"], Polygon([[list(map(float, point.split(","))) for point in part["points"].split(";")]])
         )
+    if "cx" in part:
+        x, y, radius_x, radius_y, degrees = (float(part.get(k, "0")) for k in ("cx", "cy", "rx", "ry", "rotation"))
+        return Shape(part["label"], ellipse(x, y, radius_x, radius_y, degrees))
     left, top, width, height = (int(part[key]) for key in ("left", "top", "width", "height"))
     runs = partial(decode_runs, [int(count) for count in part["rle"].split(",")], height, width)
     return Shape(part["label"], Mask(runs, left, top))

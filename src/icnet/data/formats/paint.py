@@ -21,6 +21,7 @@ from icnet.data.images import Pixels
 Ring = npt.NDArray[np.float64]
 Bits = npt.NDArray[np.bool_]
 _FEWEST = 3  # points of a ring
+_CORNERS = 64  # of an ellipse
 _LARGEST = 1 << 28  # pixels of a frame
 
 
@@ -77,6 +78,14 @@ class Polygon:
         left, top = np.clip(np.floor(points.min(axis=0)), 0, (width, height)).astype(int).tolist()
         right, bottom = np.clip(np.ceil(points.max(axis=0)), 0, (width, height)).astype(int).tolist()
         return Cover(top, left, _fill([ring - (left, top) for ring in rings], bottom - top, right - left))
+
+
+def ellipse(x: float, y: float, radius_x: float, radius_y: float, degrees: float = 0.0) -> Polygon:
+    """Around (x, y), turned clockwise."""
+    angles, turn = np.linspace(0, 2 * np.pi, _CORNERS, endpoint=False), np.deg2rad(degrees)
+    across, down = radius_x * np.cos(angles), radius_y * np.sin(angles)
+    columns, rows = across * np.cos(turn) - down * np.sin(turn), across * np.sin(turn) + down * np.cos(turn)
+    return Polygon([np.stack([x + columns, y + rows], axis=1)])
 
 
 @dataclass(frozen=True)
