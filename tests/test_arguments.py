@@ -172,7 +172,7 @@ def refused(*arguments: str) -> list[str]:
 def test_what_hydra_refuses_keeps_its_words_in_one_line() -> None:
     assert refused("optimizer=sdg") == [
         "In 'recipe/streets': Could not find 'optimizer/sdg' Available options in 'optimizer': "
-        "adamw adamw_pretrained adamw_short sgd sgd_32 sgd_512"
+        "adamw adamw_short sgd sgd_32 sgd_512"
     ]
     assert refused("trainer.max_stesp=3") == [
         "Could not override 'trainer.max_stesp'. To append to your config use +trainer.max_stesp=3 "

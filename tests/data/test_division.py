@@ -17,10 +17,10 @@ DRIVE = "^[^_]+"
 class Named(Layout):
     """Frames by name alone, in splits."""
 
-    root = Path()
+    signs = ()
 
     def __init__(self, **splits: list[str]) -> None:
-        self.splits = splits
+        object.__setattr__(self, "splits", splits)
 
     def samples(self, split: str) -> list[Sample]:
         return named(*self.splits[split])

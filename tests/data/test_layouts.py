@@ -139,6 +139,12 @@ def test_a_list_may_begin_its_paths_with_a_slash(tmp_path: Path) -> None:
     assert pairs(ListLayout(tmp_path), "train") == [("i/a.png", "l/a.png")]
 
 
+def test_a_list_of_windows_has_its_own_slashes(tmp_path: Path) -> None:
+    touch(tmp_path, "images/a.jpg", "labels/a.png")
+    (tmp_path / "train.list").write_text("images\\a.jpg labels\\a.png\r\n")
+    assert pairs(ListLayout(tmp_path), "train") == [("images/a.jpg", "labels/a.png")]
+
+
 def test_kitti_labels_are_of_the_road_or_else_of_the_lane(tmp_path: Path) -> None:
     touch(tmp_path, *(f"training/image_2/{name}.png" for name in ("um_000000", "um_000001", "uu_000000")))
     labels = ("um_road_000000", "um_lane_000000", "um_lane_000001", "uu_road_000000")

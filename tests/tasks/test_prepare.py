@@ -219,7 +219,7 @@ def test_what_was_found_is_written_though_a_later_step_fails(prepare: Prepare, m
 def test_a_signal_ends_it_with_its_own_status(
     prepare: Prepare, mine: Path, monkeypatch: pytest.MonkeyPatch, number: int, status: int
 ) -> None:
-    monkeypatch.setattr("icnet.tasks.prepare.prepare.check_data", lambda *args, **kwargs: os.kill(os.getpid(), number))
+    monkeypatch.setattr("icnet.tasks.prepare.examine.check_data", lambda *args, **kwargs: os.kill(os.getpid(), number))
     with pytest.raises(Interrupted) as stop, interruptible():
         prepare("data=folder", *CLASSES, "data.val_fraction=0.2", root=mine)
     assert stop.value.status == status

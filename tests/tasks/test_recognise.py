@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from tests.conftest import PLAIN, TINY, compose_run
@@ -103,7 +104,10 @@ def test_where_two_fit_both_are_named_and_where_none_does_what_each_lacks(tmp_pa
     ):
         find(tmp_path / "both")
     shutil.make_archive(str(tmp_path / "empty/export"), "zip", tmp_path / "both")
-    with pytest.raises(DataError, match="it holds archives: give one as"):
+    with pytest.raises(
+        DataError,
+        match=r"\(export\.zip\) holds nothing that is read: data\.root=.*/export\.zip reads that",
+    ):
         find(tmp_path / "empty")
 
 
@@ -125,6 +129,16 @@ def test_an_export_is_unpacked_understood_pictured_and_written_by_name(
     assert written["layout"] == {"_target_": "icnet.data.formats.cvat.Cvat", "labels": {"road": 1, "car": 2}}
     assert (written["root"], written["val_fraction"]) == (str(tmp_path / "export"), 0.2)
     assert (folder / "report.html").read_text().count('alt="Labels of ') == 4
+
+
+def test_a_file_of_roboflow_names_the_classes_also_where_its_folder_is_given(prepare: Prepare, tmp_path: Path) -> None:
+    (tmp_path / "d").mkdir()
+    trees.roboflow(tmp_path / "d")
+    for name, root in (("whole", tmp_path / "d"), ("part", tmp_path / "d/train")):
+        prepare(root, f"task.save_as={name}", folder=name)
+        assert yaml.safe_load((tmp_path / f"conf/data/classes/{name}.yaml").read_text())["names"] == CLASSES
+    found = json.loads((tmp_path / "whole/prepare.json").read_text())
+    assert set(found["notes"]) == {"label of another name"}
 
 
 def test_slivers_between_polygons_are_no_class(prepare: Prepare, tmp_path: Path) -> None:
@@ -185,6 +199,43 @@ def test_folders_that_were_swapped_are_named(tmp_path: Path) -> None:
     (said,) = json.loads((tmp_path / "run/prepare.json").read_text())["must_mend"]["images and labels swapped"]
     assert "labels/train/a_000.png looks like a photograph" in said
     assert "images/train/a_000.png has 3 colours alone: swap the folders" in said
+
+
+def test_folders_that_were_swapped_are_named_also_where_their_files_do_not_fit(tmp_path: Path) -> None:
+    """Photographs are JPEG, so that no label is found for any of the masks."""
+    for name in trees.TRAIN:
+        trees.photo(tmp_path / f"labels/train/{name}.jpg")
+        (tmp_path / "images/train").mkdir(parents=True, exist_ok=True)
+        write_image(tmp_path / f"images/train/{name}.png", trees.expected())
+    with pytest.raises(DataError, match="images and labels swapped"):
+        run_task(compose_run(["task=prepare", "data=folder", f"data.root={tmp_path}"], tmp_path / "run"))
+
+
+def test_boxes_are_told_to_be_no_areas(prepare: Prepare, tmp_path: Path) -> None:
+    box = trees.cvat_shape("box", "car", xtl=1, ytl=1, xbr=9, ybr=9)
+    images = {trees.photo(tmp_path / f"d/images/{name}.jpg"): [box] for name in "ab"}
+    trees.cvat_file(tmp_path / "d/annotations.xml", images)
+    with pytest.raises(DataError, match="no classes can be proposed"):
+        prepare(tmp_path / "d")
+    found = json.loads((tmp_path / "run/prepare.json").read_text())
+    (said,) = found["must_mend"]["no classes can be proposed"]
+    assert said.startswith(f"{tmp_path}/d/annotations.xml has no areas of two classes, background included: draw")
+    assert "no areas: box (2)" in found["notes"]["said of the annotations"][0]
+
+
+def test_labels_of_one_value_alone_are_named_and_up_to_ten_faults_are_shown(
+    prepare: Prepare, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(12):
+        trees.photo(tmp_path / f"d/images/{number:02}.jpg")
+        (tmp_path / "d/masks").mkdir(exist_ok=True)
+        write_image(tmp_path / f"d/masks/{number:02}.png", np.zeros((8, 8), np.uint8))
+    with pytest.raises(DataError, match="no classes can be proposed"):
+        prepare(tmp_path / "d")
+    shown = capsys.readouterr().out
+    assert f"{tmp_path}/d/masks/00.png: this label file and the others hold 0 alone" in shown
+    assert shown.count("mend label of another size: ") == 9
+    assert shown.count("mend label of another size (and 2 more): ") == 1
 
 
 def test_classes_of_lists_are_proposed_and_not_taken_for_those_of_cityscapes(prepare: Prepare, tmp_path: Path) -> None:

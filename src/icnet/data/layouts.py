@@ -9,14 +9,13 @@ from pathlib import Path
 
 from icnet.data.samples import (
     BadLine,
+    Layout,
     MissingLabel,
     Sample,
     Survey,
-    all_frames,
     check_folder,
     first_that_exists,
     is_image,
-    missing,
     pair,
     usual_names,
 )
@@ -25,24 +24,16 @@ from icnet.errors import DataError
 
 
 @dataclass(frozen=True)
-class CityscapesLayout:
+class CityscapesLayout(Layout):
     """root/leftImg8bit/SPLIT/CITY/*_leftImg8bit.png with root/gtFine/SPLIT/CITY/*_gtFine_labelIds.png.
 
     *_gtFine_labelTrainIds.png is taken where there is no *_labelIds.png, gtCoarse where there is no gtFine
     (train_extra).
     """
 
-    root: Path
-
     @property
     def signs(self) -> list[str]:
         return ["leftImg8bit", "gtCoarse" if (self.root / "gtCoarse").is_dir() else "gtFine"]
-
-    def lacks(self) -> list[str]:
-        return missing(self.root, self.signs)
-
-    def samples(self, split: str) -> list[Sample]:
-        return all_frames(self.survey(split), self._images(split))
 
     def survey(self, split: str) -> Survey:
         folder = self._images(split)
@@ -67,14 +58,13 @@ class CityscapesLayout:
 
 
 @dataclass(frozen=True)
-class FolderLayout:
+class FolderLayout(Layout):
     """root/images/SPLIT/NAME.(jpg or png) with root/labels/SPLIT/NAME.png; subfolders are followed.
 
     images, labels: the folders of a split, whose name stands for {split}; without it there is one, train. ending: of a label
     file, in place of its image's suffix. splits: what they are called on disk, where it is something else.
     """
 
-    root: Path
     images: str = "images/{split}"
     labels: str = "labels/{split}"
     ending: str = ".png"
@@ -82,13 +72,13 @@ class FolderLayout:
 
     @property
     def signs(self) -> list[str]:
-        return [os.path.relpath(folder, self.root) for folder in self.folders("train")]
+        names = ("NAME.jpg", f"NAME{self.ending}")
+        return [
+            os.path.relpath(folder / name, self.root) for folder, name in zip(self.folders("train"), names, strict=True)
+        ]
 
     def lacks(self) -> list[str]:
-        return missing(self.root, self.signs)
-
-    def samples(self, split: str) -> list[Sample]:
-        return all_frames(self.survey(split), self.folders(split)[0])
+        return [os.path.relpath(folder, self.root) for folder in self.folders("train") if not folder.exists()]
 
     def survey(self, split: str) -> Survey:
         folder, labels = self.folders(split)
@@ -111,26 +101,18 @@ class FolderLayout:
 
 
 @dataclass(frozen=True)
-class ListLayout:
+class ListLayout(Layout):
     """root/SPLIT.list: a line is `IMAGE LABEL`, separated by a space or a tab, relative to root (PaddlePaddle's form)."""
-
-    root: Path
 
     @property
     def signs(self) -> list[str]:
         return ["train.list"]
 
-    def lacks(self) -> list[str]:
-        return missing(self.root, self.signs)
-
-    def samples(self, split: str) -> list[Sample]:
-        return all_frames(self.survey(split), self.root / f"{split}.list")
-
     def survey(self, split: str) -> Survey:
         path = self.root / f"{split}.list"
         if not path.is_file():
             check_folder(self.root, path, "list files")
-        survey = Survey([], [], [], [])
+        survey = Survey(path, [], [], [], [])
         for number, line in read_lines(path):
             try:
                 survey.samples.append(self._sample(path, number, line))
@@ -151,13 +133,14 @@ class ListLayout:
         return Sample(image, first_that_exists(image, [label]))
 
     def _place(self, path: str) -> Path:
-        """The authors' own lists begin paths below root with a slash."""
+        """The authors' own lists begin paths below root with a slash; those of Windows have others between the names."""
+        path = path if (self.root / path).is_file() else path.replace("\\", "/")
         below = self.root / path.lstrip("/")
         return below if not Path(path).is_file() and below.is_file() else self.root / path
 
 
 @dataclass(frozen=True)
-class KittiRoadLayout:
+class KittiRoadLayout(Layout):
     """root/training/image_2/um_000000.png with root/training/gt_image_2/um_road_000000.png (or um_lane_000000.png).
 
     KITTI publishes labels for its training part alone: `data.val_fraction` cuts a validation split from it.
@@ -165,18 +148,11 @@ class KittiRoadLayout:
     kinds: of road: um, one lane each way (95 frames); umm, several lanes (96); uu, unmarked (98).
     """
 
-    root: Path
     kinds: Sequence[str] = ("um", "umm", "uu")
 
     @property
     def signs(self) -> list[str]:
         return ["training/image_2", "training/gt_image_2"]
-
-    def lacks(self) -> list[str]:
-        return missing(self.root, self.signs)
-
-    def samples(self, split: str) -> list[Sample]:
-        return all_frames(self.survey(split), self._images)
 
     def survey(self, split: str) -> Survey:
         folder = self._images

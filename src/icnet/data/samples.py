@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple
 
 from icnet.data.images import IMAGE_SUFFIXES
 from icnet.data.walk import walk
 from icnet.errors import DataError
 
 _MOST_FAULTS = 10  # that an error names
-_ENDS = ("_mask", "_masks", "_label", "_labels", "_L", "_gt", "_seg")  # of a label's name, behind that of its image
+# Of a label's name, behind that of its image
+LABEL_MARKS = ("_mask", "_masks", "_label", "_labels", "_L", "_gt", "_seg", "_train_id", "-mask", ".mask")
 
 
 class Sample(NamedTuple):
@@ -40,10 +43,12 @@ class BadAnnotation(DataError):
 class Survey(NamedTuple):
     """What lies on disk of a split.
 
-    samples: the frames, sorted by name; refused: why others are none, in the same order; orphans: label files of no image;
-    unread: files beside the images that are none by their name; notes: what else is worth a sentence.
+    place: where the images lie; samples: the frames, sorted by name; refused: why others are none, in the same order;
+    orphans: label files of no image; unread: files beside the images that are none by their name; notes: what else is worth
+    a sentence.
     """
 
+    place: Path
     samples: list[Sample]
     refused: list[DataError]
     orphans: list[Path]
@@ -51,34 +56,33 @@ class Survey(NamedTuple):
     notes: Sequence[str] = ()
 
 
-@runtime_checkable
-class Named(Protocol):
-    """A data set whose files name its classes."""
+@dataclass(frozen=True)
+class Layout(ABC):
+    """A data set on disk, in the folder root."""
+
+    root: Path
 
     @property
-    def class_names(self) -> Mapping[int, str]:
-        """What the values of its label maps are called."""
-
-
-class Layout(Protocol):
-    """A data set on disk."""
-
-    @property
-    def root(self) -> Path:
-        """Its folder."""
-
-    @property
+    @abstractmethod
     def signs(self) -> list[str]:
         """What a folder of this kind holds."""
 
     def lacks(self) -> list[str]:
         """Those of them that this one does not; empty where it is of this kind."""
+        return [sign for sign in self.signs if not (self.root / sign).exists()]
 
+    @abstractmethod
     def survey(self, split: str) -> Survey:
         """All that lies there; DataError where there is no such split."""
 
     def samples(self, split: str) -> list[Sample]:
-        """The frames of a split, sorted by name; DataError names the first file that is missing."""
+        """The frames of a split, sorted by name; DataError names what is missing."""
+        survey = self.survey(split)
+        if survey.refused:
+            raise join_faults(survey.refused)
+        if not survey.samples:
+            raise DataError(f"{survey.place} names no images: put images there, or choose another split")
+        return survey.samples
 
 
 def split_names(split: str | Sequence[str]) -> list[str]:
@@ -91,28 +95,28 @@ def is_image(path: Path) -> bool:
     return path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".")
 
 
-def missing(root: Path, names: Sequence[str]) -> list[str]:
-    """Those files and folders that are not there."""
-    return [name for name in names if not (root / name).exists()]
-
-
 def check_folder(root: Path, expected: Path, what: str) -> None:
     """Refuse a data set without this folder of its. what: the kind of data, in words."""
     if expected.is_dir():
         return
     if not root.is_dir():
         raise DataError(f"there is no folder {root}: set data.root to the place of your data")
-    there = ", ".join(sorted(p.name for p in root.iterdir())[:6]) or "nothing"
     raise DataError(
-        f"{root} holds no {what}: expected {expected} but found {there}; "
+        f"{root} holds no {what}: expected {expected} but found {say_content(root)}; "
         "set data.root to the folder above it, or choose the split and the data= that fit "
         "(task=prepare data=auto finds out which)"
     )
 
 
+def say_content(folder: Path) -> str:
+    """The first names in it."""
+    names = sorted(path.name for path in folder.iterdir())
+    return ", ".join([*names[:6], *(["..."] if len(names) > 6 else [])]) or "nothing"
+
+
 def usual_names(label: Path) -> list[Path]:
     """NAME.png, then what it is called elsewhere."""
-    return [label, *(label.with_name(f"{label.stem}{end}.png") for end in _ENDS)]
+    return [label, *(label.with_name(f"{label.stem}{end}.png") for end in LABEL_MARKS)]
 
 
 def first_that_exists(image: Path, candidates: list[Path]) -> Path:
@@ -128,7 +132,7 @@ def pair(
     """Pair images with the first of their candidates that exists. labels: all there are; folder: of the images."""
     images = sorted(images)
     labels = set(labels)
-    survey = Survey([], [], [], sorted({*walk(folder)} - {*images} - labels))
+    survey = Survey(folder, [], [], [], sorted({*walk(folder)} - {*images} - labels))
     known = set()
     for image in images:
         places = candidates(image)
@@ -141,13 +145,9 @@ def pair(
     return survey
 
 
-def all_frames(survey: Survey, place: Path) -> list[Sample]:
-    """The samples of a split in which nothing is missing."""
-    if len(survey.refused) == 1:
-        raise survey.refused[0]
-    if survey.refused:
-        first = "; ".join(map(str, survey.refused[:_MOST_FAULTS]))
-        raise DataError(f"{len(survey.refused)} faults (task=prepare lists them): {first}")
-    if not survey.samples:
-        raise DataError(f"{place} names no images: put images there, or choose another split")
-    return survey.samples
+def join_faults(faults: Sequence[DataError]) -> DataError:
+    """One error for all; it names up to ten."""
+    if len(faults) == 1:
+        return faults[0]
+    more = f", the first {_MOST_FAULTS} of which are" if len(faults) > _MOST_FAULTS else ""
+    return DataError(f"{len(faults)} faults{more}: {'; '.join(map(str, faults[:_MOST_FAULTS]))}")

@@ -80,6 +80,12 @@ def spoil_pixels(path: Path) -> None:
     path.write_bytes(data)
 
 
+def repeat(root: Path, name: str) -> None:
+    """The frame train/b once more."""
+    for kind in ("images", "labels"):
+        shutil.copy(root / kind / "train/b.png", root / kind / f"{name}.png")
+
+
 BROKEN: dict[str, tuple[Callable[[Path], object], Kind, str]] = {
     "missing label": (
         lambda r: (r / "labels/train/b.png").unlink(),
@@ -161,6 +167,11 @@ BROKEN: dict[str, tuple[Callable[[Path], object], Kind, str]] = {
         lambda r: shutil.copy(r / "images/train/b.png", r / "images/val/v.png"),
         Kind.LEAK,
         "images/train/b.png (train) and {root}/images/val/v.png (val) are the same image",
+    ),
+    "the same frame many times": (
+        lambda r: [repeat(r, name) for name in ("val/v", *(f"train/x{number}" for number in range(6)))],
+        Kind.LEAK,
+        "train/x1.png (train) and 4 others are the same image",
     ),
     "the same frame twice": (
         lambda r: shutil.copy(r / "images/train/b.png", r / "images/train/a.png"),

@@ -51,6 +51,13 @@ def test_black_is_a_class_where_it_has_the_name_of_one(name: str, count: int) ->
     assert len(propose_classes({Form.COLOURS: {0: 99, RED: 5, GREEN: 50}}, names)) == count
 
 
+def test_numbers_beside_names_say_which_value_is_meant(tmp_path: Path) -> None:
+    (tmp_path / "_classes.csv").write_text("Pixel Value, Class\n0, background\n7, road\n")
+    assert read_names(tmp_path).of_id == {0: "background", 7: "road"}
+    (tmp_path / "class_names.txt").write_text("_background_\nroad\n")
+    assert read_names(tmp_path).of_id == {0: "_background_", 1: "road"}
+
+
 def test_black_beside_one_colour_is_the_other_class() -> None:
     assert propose_classes({Form.COLOURS: {0: 99, RED: 5}}, NO_NAMES).colors == ((0, 0, 0), (255, 0, 0))
 
@@ -58,7 +65,8 @@ def test_black_beside_one_colour_is_the_other_class() -> None:
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        ({Form.IDS: {7: 10}}, r"\[7\] alone: a network needs two classes"),
+        ({Form.IDS: {7: 10}}, r"hold 7 alone, and a network needs two classes: check"),
+        ({Form.IDS: {0: 9, 1000: 1, 1001: 1, 2000: 1}}, "4 values of 0 to 2000: these look like instance ids"),
         (
             {Form.IDS: dict.fromkeys(range(26000, 26300), 1)},
             "300 values of 26000 to 26299: these look like instance ids",

@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from pycocotools import mask as cocotools
 from tests.data.formats import trees
 from tests.data.formats.test_paint import HEAD, bits
 
 from icnet.data.formats.coco import Coco
 from icnet.data.formats.cvat import Cvat
+from icnet.data.formats.drawn import DrawnLayout
 from icnet.data.formats.labelme import LabelMe
 from icnet.data.formats.labelstudio import LabelStudio
 from icnet.data.formats.masks import find_pairs
@@ -22,7 +24,7 @@ from icnet.data.formats.supervisely import Supervisely
 from icnet.data.formats.voc import Voc
 from icnet.data.images import read_pair, read_raw_label, write_image
 from icnet.data.labels import ClassTable
-from icnet.data.samples import Layout, Named
+from icnet.data.samples import Layout
 from icnet.errors import DataError
 
 THREE = ClassTable(["background", "road", "car"], [(0, 0, 0), (1, 1, 1), (2, 2, 2)])
@@ -42,7 +44,7 @@ FORMATS: dict[str, tuple[trees.Tree, Any, bool]] = {
 
 def values(layout: Layout) -> dict[str, int]:
     """By name; road and car are 1 and 2 in all trees, but for those that count in the alphabet's order."""
-    return {name: value for value, name in layout.class_names.items()} if isinstance(layout, Named) else {}
+    return {name: value for value, name in layout.class_names.items()} if isinstance(layout, DrawnLayout) else {}
 
 
 @pytest.mark.parametrize("name", FORMATS)
@@ -173,6 +175,44 @@ def test_a_frame_of_two_jobs_of_cvat_has_the_shapes_of_both(tmp_path: Path) -> N
     assert np.array_equal(label_of(Cvat(tmp_path)), trees.expected())
 
 
+def test_frames_of_a_video_have_no_suffix_in_cvat(tmp_path: Path) -> None:
+    """And capital letters on disk; the label maps beside them are not taken for them."""
+    for name in ("frame_000000", "frame_000001"):
+        trees.photo(tmp_path / f"images/{name}.PNG")
+    trees.cvat_file(tmp_path / "annotations.xml", {"frame_000000": [], "frame_000001": []})
+    assert [sample.image.name for sample in Cvat(tmp_path).samples("train")] == ["frame_000000.PNG", "frame_000001.PNG"]
+    trees.dump(tmp_path / "coco/Labels.JSON", trees.coco_content([trees.photo(tmp_path / "coco/a.jpg")]))
+    trees.photo(tmp_path / "coco/masks/a.jpg.png")
+    assert Coco(tmp_path / "coco").samples("train")[0].image.name == "a.jpg"
+
+
+def test_ellipses_are_areas(tmp_path: Path) -> None:
+    """Around (48, 32), 20 to either side and 10 up and down; turned by a right angle the other way round."""
+    area = {"cx": 48, "cy": 32, "rx": 20, "ry": 10}
+    for name, turned in (("flat", {}), ("upright", {"rotation": 90})):
+        root = tmp_path / name
+        trees.cvat_file(
+            root / "annotations.xml",
+            {trees.photo(root / "images/a.jpg"): [trees.cvat_shape("ellipse", "car", **area, **turned)]},
+        )
+        rows, columns = np.nonzero(label_of(Cvat(root)))
+        height, width = np.ptp(rows) + 1, np.ptp(columns) + 1
+        assert (height, width) == ((20, 40) if name == "flat" else (40, 20))
+        assert len(rows) == pytest.approx(np.pi * 20 * 10, rel=0.02)
+    ellipse = {"x": 50, "y": 50, "radiusX": 100 * 20 / 96, "radiusY": 100 * 10 / 64, "ellipselabels": ["car"]}
+    result = trees.labelstudio_polygon("car", trees.CAR) | {"type": "ellipselabels", "value": ellipse}
+    layout = labelstudio_of_one(tmp_path / "studio", {"result": [result]})
+    assert np.array_equal(label_of(layout) > 0, label_of(Cvat(tmp_path / "flat")) > 0)
+
+
+def test_what_was_drawn_without_a_label_is_left_out(tmp_path: Path) -> None:
+    nameless = trees.labelstudio_polygon("car", trees.CAR)
+    del nameless["value"]["polygonlabels"]
+    layout = labelstudio_of_one(tmp_path, {"result": [trees.labelstudio_polygon("road", trees.ROAD), nameless]})
+    assert np.unique(label_of(layout)).tolist() == [0, 1]
+    assert "no areas: polygonlabels without a label (1)" in layout.survey("train").notes[0]
+
+
 def labelme_of_one(root: Path, shapes: list[dict[str, Any]], **more: Any) -> LabelMe:
     trees.dump(root / "a.json", trees.labelme_content(trees.photo(root / "a.png"), shapes, **more))
     return LabelMe(root)
@@ -248,12 +288,6 @@ def test_label_studio_takes_the_ground_truth_or_else_the_last_annotation(tmp_pat
     assert np.unique(label_of(layout)).tolist() == [0, 1]
 
 
-def test_a_file_of_roboflow_names_the_classes(tmp_path: Path) -> None:
-    assert Roboflow(tmp_path).class_names == {}
-    trees.roboflow(tmp_path)
-    assert Roboflow(tmp_path).class_names == {0: "background", 1: "road", 2: "car"}
-
-
 def test_folders_and_subsets_tell_the_split_but_names_of_frames_do_not(tmp_path: Path) -> None:
     for name in ("val/test_1.jpg", "test_2.jpg"):
         trees.photo(tmp_path / name)
@@ -284,6 +318,7 @@ MASKS = {
     "masks": ("images/{}.jpg", "masks/{}.png"),
     "masks within": ("{}.jpg", "masks/{}_label.bmp"),
     "imgs": ("imgs/day/{}.jpg", "masks/day/{}.tif"),
+    "capitals": ("Images/{}.JPG", "Masks/{}.PNG"),
 }
 
 
@@ -301,9 +336,26 @@ def test_masks_are_found_by_the_names_that_people_give_them(name: str, tmp_path:
         find_pairs(tmp_path).survey("val")
 
 
-def test_masks_in_splits_of_any_name_are_found(tmp_path: Path) -> None:
-    for split in ("Train", "Val"):
-        trees.photo(tmp_path / split / "image/a.jpg")
-        (tmp_path / split / "label").mkdir()
-        write_image(tmp_path / split / "label/a.png", trees.expected())
-    assert len(find_pairs(tmp_path).samples("val")) == 1
+@pytest.mark.parametrize(
+    ("images", "labels"), [("{}/image", "{}/Label"), ("images/{}", "annotations/{}"), ("{}", "{}_masks")]
+)
+@pytest.mark.parametrize("names", [("Train", "Val"), ("train2017", "val2017"), ("training", "validation")])
+def test_masks_in_splits_of_any_name_are_found(
+    images: str, labels: str, names: tuple[str, str], tmp_path: Path
+) -> None:
+    for name in names:
+        trees.photo(tmp_path / images.format(name) / "a.jpg")
+        (tmp_path / labels.format(name)).mkdir(parents=True)
+        write_image(tmp_path / labels.format(name) / "a.png", trees.expected())
+    layout = find_pairs(tmp_path)
+    assert [layout.samples(split)[0].image.parts[-len(images.split("/")) - 1 :] for split in ("train", "val")] == [
+        (*images.format(name).split("/"), "a.jpg") for name in names
+    ]
+
+
+def test_masks_may_be_gif(tmp_path: Path) -> None:
+    trees.photo(tmp_path / "train/a.jpg")
+    (tmp_path / "train_masks").mkdir()
+    Image.fromarray(trees.expected()).save(tmp_path / "train_masks/a_mask.gif")
+    (sample,) = find_pairs(tmp_path).samples("train")
+    assert np.array_equal(read_raw_label(sample.label, "ids"), trees.expected())

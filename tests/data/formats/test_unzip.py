@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -25,6 +26,29 @@ def test_an_archive_becomes_the_folder_of_its_name_once(tmp_path: Path) -> None:
     assert sorted(p.name for p in (tmp_path / "my export").rglob("*")) == ["a", "b.txt", "c.txt"]
     (tmp_path / "my export/drawn").mkdir()
     assert unpack(made) == tmp_path / "my export"
+
+
+@pytest.mark.parametrize("name", ["export.tar", "export.TAR.GZ", "export.tgz"])
+def test_a_tar_becomes_a_folder_too_without_its_links(name: str, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in/a.txt").write_text("1")
+    (tmp_path / "in/link").symlink_to(tmp_path)
+    with tarfile.open(tmp_path / name, "w:gz" if "g" in name.lower() else "w") as content:
+        content.add(tmp_path / "in", "project")
+    assert unpack(tmp_path / name) == tmp_path / "export"
+    assert [p.name for p in sorted((tmp_path / "export").rglob("*"))] == ["project", "a.txt"]
+
+
+def test_a_path_that_leaves_the_folder_of_a_tar_is_refused(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "x.tar", "w") as content:
+        content.addfile(tarfile.TarInfo("../a.txt"))
+    with pytest.raises(DataError, match="leaves its folder"):
+        unpack(tmp_path / "x.tar")
+
+
+def test_names_as_some_programs_of_windows_write_them_are_paths(tmp_path: Path) -> None:
+    unpack(archive(tmp_path / "x.zip", {"images\\a.txt": b"1"}))
+    assert (tmp_path / "x/images/a.txt").read_text() == "1"
 
 
 def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from icnet.errors import DataError
 from icnet.model.preprocess import WHOLE_DEPTH
 
 SAMPLE = 500  # frames of a split that are decoded where not all are
-_ASIDE = "set aside for validation"
+_ASIDE = "the frames set aside for validation"
 
 Job = tuple[SplitFacts, Sample, Reading]
 Progress = Callable[[int, int], None]

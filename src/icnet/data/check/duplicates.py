@@ -20,6 +20,7 @@ _GRID = (9, 8)  # columns and rows of grey values, of which neighbours are compa
 _NEAR = (
     3  # bits in which two pictures of the same may differ; frames of CamVid's training and validation do in 9 or more
 )
+_SHOWN = 4  # images that a sentence names
 _FLAT = 2.0  # standard deviation of grey values below which a picture shows nothing to compare
 
 
@@ -91,10 +92,14 @@ def _digest(path: Path) -> bytes:
 
 
 def _finding(same: list[Place]) -> Finding:
-    names = [str(place.image) for place in same]
-    if len({place.split for place in same}) == 1:
-        return Finding(Kind.REPEATED, f"{' and '.join(names)} are the same image: it counts that often in training")
-    where = " and ".join(f"{place.image} ({place.split})" for place in same)
+    """One of each split comes first."""
+    first = {place.split: place for place in reversed(same)}
+    shown = sorted(same, key=lambda place: place is not first[place.split])[:_SHOWN]
+    more = [f"{len(same) - _SHOWN} others"] if len(same) > _SHOWN else []
+    if len(first) == 1:
+        names = " and ".join([*(str(place.image) for place in shown), *more])
+        return Finding(Kind.REPEATED, f"{names} are the same image: it counts that often in training")
+    where = " and ".join([*(f"{place.image} ({place.split})" for place in shown), *more])
     return Finding(
         Kind.LEAK, f"{where} are the same image: a network that has seen it is not tested by it; keep it in one split"
     )

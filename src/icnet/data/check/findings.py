@@ -10,12 +10,14 @@ from enum import Enum
 class Kind(Enum):
     """A kind of finding: its name, and whether it must be mended before training (or is worth a note)."""
 
+    SWAPPED = ("images and labels swapped", True)
     NO_SPLIT = ("no such split", True)
     BAD_LINE = ("bad line in a list", True)
     BAD_ANNOTATION = ("annotation that cannot be read", True)
     MISSING_LABEL = ("image without label", True)
     WRONG_EXTENSION = ("label that is no PNG", True)
     BROKEN = ("broken file", True)
+    DAMAGED = ("damaged file", True)
     SIZE_MISMATCH = ("label of another size", True)
     TOO_SMALL = ("frame that is too small", True)
     WRONG_IDS = ("train ids for label ids", True)
@@ -26,7 +28,6 @@ class Kind(Enum):
     MEANT = ("values that probably mean something else", True)
     VOID_SPLIT = ("split without labelled pixels", True)
     SHARED_LABEL = ("label of two images", True)
-    SWAPPED = ("images and labels swapped", True)
     NO_CLASSES = ("no classes can be proposed", True)
     LEAK = ("same frame in two splits", True)
     SHARED_GROUP = ("frames of one drive in two splits", False)

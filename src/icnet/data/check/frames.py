@@ -22,8 +22,7 @@ from icnet.model.preprocess import WHOLE_DEPTH
 class Reading:
     """How closely a frame is looked at.
 
-    image, label: whether they are decoded. deep: whether what the decoder says of an image is heard, and its pixels are
-    compared.
+    image, label: whether they are decoded. deep: whether the pixels of the image are compared.
     """
 
     image: bool
@@ -63,7 +62,7 @@ class FrameReader:
         try:
             header = read_header(sample.image)
             if reading.image:
-                pixels, said = self._decode(sample, header, reading.deep)
+                pixels, said = self._decode(sample, header)
                 findings += said
                 outline = draw_outline(pixels)
                 digest = hashlib.sha256(pixels.tobytes()).hexdigest() if reading.deep else None
@@ -80,13 +79,13 @@ class FrameReader:
         kind, size = (None, None) if header is None else (header.kind, header.size)
         return FrameFacts(sample, tuple(findings), kind, size, values, outline, digest)
 
-    def _decode(self, sample: Sample, header: Header, deep: bool) -> tuple[Pixels, list[Finding]]:
+    def _decode(self, sample: Sample, header: Header) -> tuple[Pixels, list[Finding]]:
         """libjpeg fills in what a file lost, and tells nobody but stderr."""
-        if not (deep and header.is_jpeg):
+        if not header.is_jpeg:
             return read_image(sample.image, self.bit_depth), []
         pixels, said = hear(lambda: read_image(sample.image, self.bit_depth))
         lost = f"{sample.image} lost a part of its data ({said}): copy or download it again"
-        return pixels, [Finding(Kind.BROKEN, lost)] if said else []
+        return pixels, [Finding(Kind.DAMAGED, lost)] if said else []
 
 
 def _check_sizes(sample: Sample, header: Header, label_size: tuple[int, int]) -> Iterator[Finding]:

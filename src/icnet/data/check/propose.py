@@ -18,13 +18,16 @@ from icnet.errors import DataError
 CROP = 960  # rows and columns of a crop, where the frames have as many
 _BLACK, _BLACK_COLOUR = 0, (0, 0, 0)
 _MUCH = 0.2  # of the pixels: so much black was drawn; of the label colours of Cityscapes and CamVid a tenth or less is black
-_NAME_FILES = ("label_colors.txt", "labelmap.txt", "classes.txt", "labels.txt", "codes.txt")
+NAME_FILES = (
+    "label_colors.txt", "labelmap.txt", "class_names.txt", "classes.txt", "labels.txt", "codes.txt", "_classes.csv",
+)  # fmt: skip
 _FORMS = {
     "ids": "their three channels are equal, and hold ids",
     "colors": "their palettes differ, so that the places in them mean nothing",
     "alpha": "they have one colour alone, and the mask in the alpha channel",
 }
 _COLOUR_LINE = re.compile(r"(\d+)[\s,]+(\d+)[\s,]+(\d+)\s+(.+)")  # 128 64 128 road
+_ID_LINE = re.compile(r"(\d+)\s*[,:]\s*(\D.*)")  # 0, road: of Roboflow's _classes.csv, after a head
 _LABELMAP_LINE = re.compile(r"([^:#]+):(\d+),(\d+),(\d+)")  # road:128,64,128::  as CVAT writes it
 
 
@@ -64,15 +67,17 @@ def explain(classes: ClassTable, values: Mapping[Form, Mapping[int, int]], names
         yield f"{top[0]} is proposed as a class, {name!r}, and not as void, since a network needs two classes"
 
 
-def read_names(root: Path) -> Names:
-    """The names of the classes from one of the usual files in the folder of the data."""
-    path = next((root / name for name in _NAME_FILES if (root / name).is_file()), None)
+def read_names(*folders: Path) -> Names:
+    """The names of the classes from the first of the usual files in these folders of the data."""
+    places = (folder / name for folder in folders for name in NAME_FILES)
+    path = next((place for place in places if place.is_file()), None)
     if path is None:
         return Names(None, {}, {})
     lines = [line.strip() for line in path.read_text(encoding="utf-8-sig", errors="replace").splitlines()]
     lines = [line for line in lines if line and not line.startswith("#")]
     of_colour = dict(filter(None, map(_read_colour, lines)))
-    return Names(path, {} if of_colour else dict(enumerate(lines)), of_colour)
+    of_id = {int(match[1]): match[2] for match in map(_ID_LINE.fullmatch, lines) if match} or dict(enumerate(lines))
+    return Names(path, {} if of_colour else of_id, of_colour)
 
 
 def classes_yaml(classes: ClassTable, name: str) -> str:
@@ -113,17 +118,22 @@ def _classes_of_ids(counts: Mapping[int, int], names: Names) -> ClassTable:
     drawn = [value for value in ids if value not in (IGNORE, LARGEST)]
     ids = drawn if len(drawn) > 1 else ids
     if len(ids) < 2:
-        raise DataError(f"the label files hold {sorted(counts)} alone: a network needs two classes")
-    if len(ids) > IGNORE:
-        instances = min(value for value in ids if value > IGNORE) >= INSTANCE
+        held = ", ".join(map(str, sorted(counts)))
         raise DataError(
-            f"the label files hold {len(ids)} values of {ids[0]} to {ids[-1]}: "
+            f"this label file and the others hold {held} alone, and a network needs two classes: check that they are the "
+            "right ones, and that more than one class was drawn"
+        )
+    numbered = [value for value in drawn if value >= INSTANCE]
+    instances = len({value // INSTANCE for value in numbered}) < len(numbered)
+    if len(ids) > IGNORE or instances:
+        raise DataError(
+            f"this label file and the others hold {len(ids)} values of {ids[0]} to {ids[-1]}: "
             + (f"these look like instance ids (class x {INSTANCE} + number); " if instances else "")
             + "take label maps of class ids"
         )
     contiguous = ids == list(range(len(ids)))
     named = [names.of_id.get(value, f"class_{value}") for value in ids]
-    if not names.of_id and ids in ([0, IGNORE], [0, LARGEST]):
+    if not names.of_id and ids in ([0, 1], [0, IGNORE], [0, LARGEST]):
         named = ["background", "object"]
     return ClassTable(_unique(named), [voc_color(value) for value in ids], None if contiguous else ids, void)
 
@@ -135,7 +145,10 @@ def _classes_of_colours(counts: Mapping[int, int], names: Names) -> ClassTable:
     is_class = not is_void(black) if black is not None else much or len(others) < 2
     colours = sorted(others + ([_BLACK] if is_class and _BLACK in counts else []), key=lambda c: -counts[c])
     if len(colours) < 2:
-        raise DataError("the label files hold one colour alone: a network needs two classes")
+        raise DataError(
+            "this label file and the others hold one colour alone, and a network needs two classes: check that they are the "
+            "right ones"
+        )
     known = list(names.of_colour)
     colours.sort(key=lambda c: known.index(c) if c in known else len(known))
     fallback = {_BLACK: "background"}

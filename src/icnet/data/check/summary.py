@@ -98,7 +98,7 @@ class Summary:
         ratio = rare.median_frequency / common.median_frequency
         words = f"by median frequency {rare.name} would weigh {ratio:.0f} times as much as {common.name}"
         if ratio < _EVEN:
-            return f"Class weights: none are needed, {words}"
+            return f"Class weights: loss.class_weights=null, none are needed; {words}"
         if ratio > _EXTREME:
             return f"Class weights: loss.class_weights=log, which has bounds; {words}"
         return f"Class weights: loss.class_weights=median_frequency, {words}"

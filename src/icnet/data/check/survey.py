@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from icnet.data.check.findings import Finding, Kind
+from icnet.data.check.propose import NAME_FILES
 from icnet.data.division import find_shared, group_of, say_groups
 from icnet.data.images import FOREIGN
 from icnet.data.samples import BadAnnotation, BadLine, Layout, MissingLabel, Sample, Survey
@@ -49,6 +50,8 @@ def find_by_name(survey: Survey) -> Iterator[Finding]:
             yield Finding(Kind.ORPHAN, f"{orphan} belongs to no image")
     yield from (Finding(Kind.ANNOTATION, note) for note in survey.notes)
     for path in survey.unread:
+        if path.name in NAME_FILES:
+            continue
         unknown = f"{path} lies beside the images, but its name is not that of an image here"
         yield Finding(Kind.UNREAD, _say_foreign(path) or unknown)
     yield from _find_shared_labels(survey.samples)
@@ -72,14 +75,16 @@ def _find_shared_labels(samples: Sequence[Sample]) -> Iterator[Finding]:
     images: dict[Path, list[Path]] = {}
     for sample in samples:
         images.setdefault(sample.label, []).append(sample.image)
+    joined = [(label, sharing[0]) for label, sharing in images.items() if label.stem.startswith(f"{sharing[0].stem}_")]
+    if joined:
+        more = f", and so are {len(joined) - 1} others for theirs" if len(joined) > 1 else ""
+        yield Finding(Kind.JOINED, f"{joined[0][0]} is taken for the label of {joined[0][1]}{more}")
     for label, sharing in images.items():
         if len(sharing) > 1:
             yield Finding(
                 Kind.SHARED_LABEL,
                 f"{' and '.join(map(str, sharing))} share the label {label}: keep one of them, or name them apart",
             )
-        elif label.stem.startswith(f"{sharing[0].stem}_"):
-            yield Finding(Kind.JOINED, f"{label} is taken for the label of {sharing[0]}")
 
 
 def _check_foreign(files: Sequence[Path]) -> None:

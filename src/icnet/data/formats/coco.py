@@ -18,8 +18,7 @@ import numpy as np
 from icnet.data.formats.drawn import Annotated, DrawnLayout, Outline
 from icnet.data.formats.paint import Bits, Mask, Polygon, Shape
 from icnet.data.formats.runs import decode_runs, read_counts
-from icnet.data.formats.source import mentions, read_json, split_of
-from icnet.data.samples import BadAnnotation
+from icnet.data.formats.source import gather, mentions, read_json, split_of
 
 _KEYS = ("images", "annotations", "categories")
 _OTHERS = ("person_keypoints", "captions", "panoptic", "stuff", "image_info")  # of COCO's own files
@@ -56,33 +55,46 @@ class Coco(DrawnLayout):
 
     @cached_property
     def sources(self) -> list[Path]:
-        near = [path for path in self.files if path.suffix == ".json" and len(path.relative_to(self.root).parts) <= 3]
+        near = self.named(".json", 3)
         named = [path for path in near if path.name.startswith("instances_")] or near
         return [p for p in named if not p.name.startswith(_OTHERS) and mentions(p, *(f'"{key}"' for key in _KEYS))]
 
     @cached_property
     def _contents(self) -> dict[Path, Any]:
-        contents = {source: read_json(source) for source in self.sources}
-        for source, content in contents.items():
-            try:
-                [(i["id"], i["file_name"]) for i in content["images"]]
-                [(c["id"], c["name"]) for c in content["categories"]]
-                [a["image_id"] for a in content["annotations"]]
-            except (KeyError, TypeError) as error:
-                raise BadAnnotation(f"{source} is no COCO file (lacks {error}): export it again") from error
-        return contents
+        return gather(self.sources, _load)
+
+
+def _load(source: Path) -> Any:
+    """KeyError or TypeError where it lacks what tells frames, annotations and categories apart."""
+    content = read_json(source)
+    [(image["id"], image["file_name"]) for image in content["images"]]
+    [(category["id"], category["name"]) for category in content["categories"]]
+    [annotation["image_id"] for annotation in content["annotations"]]
+    return content
 
 
 def _read(image: Mapping[str, Any], annotations: Sequence[Mapping[str, Any]], labels: Mapping[int, str]) -> Outline:
     height, width = image["height"], image["width"]
-    shapes = []
+    shapes: list[Shape] = []
+    others = []
     for annotation in sorted(annotations, key=lambda annotation: not annotation.get("iscrowd")):
-        label, segmentation = labels[annotation["category_id"]], annotation["segmentation"]
-        if isinstance(segmentation, dict):
+        label, segmentation = labels.get(annotation["category_id"]), annotation.get("segmentation")
+        if label is None:
+            raise ValueError(f"has category {annotation['category_id']}, which is none of its categories")
+        if not segmentation:
+            others.append("box")
+        elif isinstance(segmentation, dict):
             shapes.append(Shape(label, Mask(partial(_decode, segmentation))))
         else:
-            shapes += [Shape(label, Polygon([np.reshape(part, (-1, 2))])) for part in segmentation]
-    return Outline(height, width, shapes)
+            shapes += [Shape(label, Polygon([_pair(part)])) for part in segmentation]
+    return Outline(height, width, shapes, others)
+
+
+def _pair(numbers: Sequence[float]) -> Any:
+    """(N, 2) of x and y in turn."""
+    if len(numbers) % 2:
+        raise ValueError(f"has a polygon of {len(numbers)} numbers, which are no pairs")
+    return np.reshape(numbers, (-1, 2))
 
 
 def _decode(runs: Mapping[str, Any]) -> Bits:

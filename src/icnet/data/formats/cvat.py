@@ -11,8 +11,7 @@ from xml.etree.ElementTree import Element
 from icnet.data.formats.drawn import Annotated, DrawnLayout, Outline
 from icnet.data.formats.paint import Area, Mask, Polygon, Shape, box, ellipse
 from icnet.data.formats.runs import decode_runs
-from icnet.data.formats.source import mentions, read_xml, split_of
-from icnet.data.samples import BadAnnotation
+from icnet.data.formats.source import gather, mentions, read_xml, split_of
 
 
 @dataclass(frozen=True)
@@ -43,16 +42,18 @@ class Cvat(DrawnLayout):
 
     @cached_property
     def sources(self) -> list[Path]:
-        near = [path for path in self.files if path.suffix == ".xml" and len(path.relative_to(self.root).parts) <= 3]
-        return [path for path in near if mentions(path, "<annotations>", "<image ")]
+        return [path for path in self.named(".xml", 3) if mentions(path, "<annotations>", "<image ")]
 
     @cached_property
     def _documents(self) -> dict[Path, Element]:
-        documents = {source: read_xml(source) for source in self.sources}
-        for source, document in documents.items():
-            if any("name" not in image.attrib for image in document.iterfind("image")):
-                raise BadAnnotation(f"{source} has an image without a name: export it again as CVAT for images 1.1")
-        return documents
+        return gather(self.sources, _load)
+
+
+def _load(source: Path) -> Element:
+    document = read_xml(source)
+    if any("name" not in image.attrib for image in document.iterfind("image")):
+        raise ValueError("has an image without a name")
+    return document
 
 
 def _read(image: Element) -> Outline:

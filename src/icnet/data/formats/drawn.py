@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,9 +15,10 @@ from typing import NamedTuple
 
 from icnet.data.formats.cache import Drawn, Job, bring_up_to_date
 from icnet.data.formats.paint import Shape, draw
-from icnet.data.formats.source import Images
+from icnet.data.formats.source import MISBUILT, Images, say_misbuilt
+from icnet.data.headers import read_size
 from icnet.data.labels import IGNORE
-from icnet.data.samples import BadAnnotation, Sample, Survey, all_frames
+from icnet.data.samples import BadAnnotation, Layout, Sample, Survey
 from icnet.data.walk import walk
 from icnet.errors import ConfigError, DataError
 
@@ -44,7 +45,7 @@ class Annotated(NamedTuple):
 
 
 @dataclass(frozen=True)
-class DrawnLayout(ABC):
+class DrawnLayout(Layout):
     """Frames with shapes in files of a tool. Pixels under no shape are 0, the background.
 
     labels: the value 1..254 that each label of the tool is drawn with, 255 to ignore it; several may share one. None: those
@@ -53,14 +54,8 @@ class DrawnLayout(ABC):
     file or `labels` change.
     """
 
-    root: Path
     labels: Mapping[str, int] | None = None
     drawn: str | None = None
-
-    @property
-    @abstractmethod
-    def signs(self) -> list[str]:
-        """As in Layout."""
 
     @property
     @abstractmethod
@@ -78,19 +73,17 @@ class DrawnLayout(ABC):
     def lacks(self) -> list[str]:
         return [] if self.sources else self.signs
 
-    def samples(self, split: str) -> list[Sample]:
-        return all_frames(self.survey(split), self.root)
-
     def survey(self, split: str) -> Survey:
         if split not in self._frames:
             there = ", ".join(f"{name} ({len(frames)} frames)" for name, frames in self._frames.items()) or "no frame"
             raise DataError(f"{self.root} has no split {split!r}, but {there}")
         frames = sorted(self._frames[split].items())
-        jobs = {self._name(i): self._job(p) for i, p in frames if i in self.images.all or i.is_file()}
+        jobs = {self._name(i): self._job(i, p) for i, p in frames if i in self.images.all or i.is_file()}
         drawn = bring_up_to_date(self.folder, jobs)
-        survey = Survey([], [], [], [], self._notes(split, drawn))
+        survey = Survey(self.root, [], [], [], [], list(self._notes(split, drawn)))
         for image, parts in frames:
-            found = drawn.get(self._name(image), f"{image} is not there: add it, or take it out of the file")
+            absent = f"{image} is not there: export with images, add it, or take it out of the file"
+            found = drawn.get(self._name(image), absent)
             if isinstance(found, str):
                 survey.refused.append(BadAnnotation(f"{parts[0].source}: {found}"))
             else:
@@ -104,13 +97,18 @@ class DrawnLayout(ABC):
 
     @cached_property
     def class_names(self) -> Mapping[int, str]:
-        """As in Named."""
+        """What the values of the label maps are called."""
         return {0: BACKGROUND} | {value: name for name, value in reversed(list(self.values.items())) if value}
 
     @cached_property
     def files(self) -> list[Path]:
         """All files below root, but for what was drawn."""
         return [path for path in walk(self.root) if not path.is_relative_to(self.folder)]
+
+    def named(self, suffix: str, deepest: int | None = None) -> list[Path]:
+        """Those among them that end so, whatever the case. deepest: parts of the path below root."""
+        files = [path for path in self.files if path.suffix.lower() == suffix]
+        return [p for p in files if deepest is None or len(p.relative_to(self.root).parts) <= deepest]
 
     @cached_property
     def images(self) -> Images:
@@ -149,19 +147,23 @@ class DrawnLayout(ABC):
             stamps[source] = hashlib.sha256(stamp.encode()).hexdigest()
         return stamps
 
-    def _job(self, parts: Sequence[Annotated]) -> Job:
-        return " ".join(self._stamps[part.source] for part in parts), lambda: self._draw(parts)
+    def _job(self, image: Path, parts: Sequence[Annotated]) -> Job:
+        return " ".join(self._stamps[part.source] for part in parts), lambda: self._draw(image, parts)
 
-    def _draw(self, parts: Sequence[Annotated]) -> Drawn:
+    def _draw(self, image: Path, parts: Sequence[Annotated]) -> Drawn:
         try:
             outlines = [part.read() for part in parts]
             shapes = [shape for outline in outlines for shape in outline.shapes]
-            height, width = outlines[0][:2]
-            drawing = draw(shapes, self._value, height, width)
-        except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-            what = f"lacks {error}" if isinstance(error, KeyError) else str(error)
-            raise BadAnnotation(f"what it says of {parts[0].image.name} {what}; mend it in the tool") from error
-        lost = [f"{parts[0].source}: on {parts[0].image.name} {reason}: left out" for reason in drawing.lost]
+            size, frame = outlines[0][:2], read_size(image)
+            drawing = draw(shapes, self._value, *size)
+        except MISBUILT as error:
+            raise BadAnnotation(f"what it says of {image.name} {say_misbuilt(error)}; mend it in the tool") from error
+        if frame not in (size, size[::-1]):
+            raise BadAnnotation(
+                f"it was drawn on {size[0]}x{size[1]} pixels, and {image} has {frame[0]}x{frame[1]}: put the frames there "
+                "that were labelled, or export again with these"
+            )
+        lost = [f"{parts[0].source}: on {image.name} {reason}: left out" for reason in drawing.lost]
         others = [kind for outline in outlines for kind in outline.others]
         return Drawn(drawing.label_map, drawing.overlapped, len(shapes), lost, others)
 
@@ -170,28 +172,32 @@ class DrawnLayout(ABC):
             plain = {_plain(name): name for name in self.values}
             near = difflib.get_close_matches(_plain(label), plain, 1)
             hint = f"did you mean {plain[near[0]]!r}? " if near else ""
-            raise ValueError(f"has the label {label!r}, which data.layout.labels lacks: {hint}add it there")
+            raise BadAnnotation(f"the label {label!r} is not in data.layout.labels: {hint}add it there")
         return self.values[label]
 
-    def _notes(self, split: str, drawn: Mapping[str, object]) -> list[str]:
+    def _notes(self, split: str, drawn: Mapping[str, object]) -> Iterator[str]:
         maps = {name: found for name, found in drawn.items() if isinstance(found, dict)}
-        notes = [reason for found in maps.values() for reason in found["lost"]]
+        yield from (reason for found in maps.values() for reason in found["lost"])
         if others := Counter(kind for found in maps.values() for kind in found["others"]):
             kinds = ", ".join(f"{kind} ({count})" for kind, count in others.most_common())
-            notes.append(f"{split}: left out, since they are no areas: {kinds}")
+            yield f"{split}: left out, since they are no areas: {kinds}"
         if over := sum(found["overlapped"] for found in maps.values()):
             share = 100 * over / sum(found["pixels"] for found in maps.values())
-            notes.append(
-                f"{split}: {share:.2g} % of the pixels lie under shapes of several classes: the last one counts"
+            yield f"{split}: {share:.2g} % of the pixels lie under shapes of several classes: the last one counts"
+        several = [parts for parts in self._frames[split].values() if len(parts) > 1]
+        if several:
+            first, second, *_ = several[0]
+            yield (
+                f"{split}: {len(several)} frames are named more than once, and the shapes of all are drawn, first "
+                f"{first.image}: by {first.source} and {second.source}"
             )
         if bare := [name.removesuffix(".png") for name, found in maps.items() if not found["shapes"]]:
-            notes.append(f"{split}: {len(bare)} frames have no shape and are all {BACKGROUND}, first {bare[0]}")
+            yield f"{split}: {len(bare)} frames have no shape and are all {BACKGROUND}, first {bare[0]}"
         if split == next(iter(self._frames)):
             known = {image for frames in self._frames.values() for image in frames}
             if unknown := sorted(self.images.all - known):
-                notes.append(f"{len(unknown)} images are in no file of the tool and are left out, first {unknown[0]}")
-            notes += _alike(self.values)
-        return notes
+                yield f"{len(unknown)} images are in no file of the tool and are left out, first {unknown[0]}"
+            yield from _alike(self.values)
 
 
 def number(labels: Iterable[str]) -> dict[str, int]:

@@ -16,7 +16,7 @@ import numpy as np
 from icnet.data.formats.drawn import Annotated, DrawnLayout, Outline
 from icnet.data.formats.paint import Area, Mask, Polygon, Shape, ellipse
 from icnet.data.formats.runs import decode_picture
-from icnet.data.formats.source import mentions, read_json, split_of
+from icnet.data.formats.source import MISBUILT, gather, mentions, read_json, split_of
 from icnet.data.headers import read_size
 from icnet.data.samples import BadAnnotation
 from icnet.files import make_folder, writing
@@ -38,21 +38,29 @@ class LabelMe(DrawnLayout):
 
     def declared(self) -> list[str]:
         """In the alphabet's order: there is no other."""
-        return sorted({str(s["label"]) for source in self.sources for s in _load(source)["shapes"] if _is_area(s)})
+        return sorted(set[str]().union(*gather(self.sources, _labels).values()))
 
     def annotated(self) -> Iterator[Annotated]:
-        beside: dict[Path, list[Path]] = defaultdict(list)
-        for path in self.images.all:
-            beside[path.with_suffix("")].append(path)
         for source in self.sources:
-            images = beside.get(source.with_suffix(""), [])
+            images = self._beside.get(source.with_suffix(""), [])
             image = images[0] if len(images) == 1 else self._find(source)
             split = split_of(source.relative_to(self.root).parent.as_posix())
             yield Annotated(image, split, source, partial(_read, source, image))
 
     @cached_property
     def sources(self) -> list[Path]:
-        return [p for p in self.files if p.suffix == ".json" and mentions(p, '"shapes"', '"imagePath"')]
+        """Beside an image a file that is cut off is one, too, where others are."""
+        files = self.named(".json")
+        found = [path for path in files if mentions(path, '"shapes"', '"imagePath"')]
+        return [path for path in files if path in found or path.with_suffix("") in self._beside] if found else []
+
+    @cached_property
+    def _beside(self) -> Mapping[Path, list[Path]]:
+        """Images by their path without suffix."""
+        beside: dict[Path, list[Path]] = defaultdict(list)
+        for path in self.images.all:
+            beside[path.with_suffix("")].append(path)
+        return beside
 
     def _find(self, source: Path) -> Path:
         """The image that a file names, or the one inside it, written to where label maps are kept."""
@@ -62,9 +70,13 @@ class LabelMe(DrawnLayout):
             return image
         place = self.folder / source.relative_to(self.root).with_suffix(image.suffix)
         if not place.is_file() or place.stat().st_mtime_ns < source.stat().st_mtime_ns:
+            try:
+                data = base64.b64decode(content["imageData"], validate=True)
+            except MISBUILT as error:
+                raise BadAnnotation(f"{source} has an image inside that cannot be read: export it again") from error
             make_folder(place.parent)
             with writing(place, f"{place.name}.{os.getpid()}.part") as part:  # two processes may come here at once
-                part.write_bytes(base64.b64decode(content["imageData"]))
+                part.write_bytes(data)
         return place
 
 
@@ -73,6 +85,10 @@ def _load(source: Path) -> Any:
     if not isinstance(content, dict) or not isinstance(content.get("shapes"), list) or "imagePath" not in content:
         raise BadAnnotation(f"{source} has no shapes or imagePath: it is no file of LabelMe; move it away")
     return content
+
+
+def _labels(source: Path) -> set[str]:
+    return {str(shape["label"]) for shape in _load(source)["shapes"] if _is_area(shape)}
 
 
 def _is_area(shape: Mapping[str, Any]) -> bool:
@@ -90,8 +106,10 @@ def _read(source: Path, image: Path) -> Outline:
 def _area(shape: Mapping[str, Any]) -> Area:
     points = np.asarray(shape["points"], np.float64)
     kind = shape.get("shape_type", "polygon")
-    if kind == "polygon":
+    if kind == "polygon" or (kind == "rectangle" and len(points) == 4):  # as X-AnyLabeling writes it
         return Polygon([points])
+    if len(points) != 2:
+        raise ValueError(f"has a {kind} of {len(points)} points")
     (x, y), (other_x, other_y) = points
     if kind == "rectangle":
         return Polygon([np.array([(x, y), (other_x, y), (other_x, other_y), (x, other_y)])])

@@ -13,13 +13,14 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import numpy as np
 
 from icnet.data.formats.drawn import Annotated, DrawnLayout, Outline
-from icnet.data.formats.paint import Area, Mask, Polygon, Shape
+from icnet.data.formats.paint import Area, Mask, Polygon, Shape, ellipse
 from icnet.data.formats.runs import decode_brush
-from icnet.data.formats.source import mentions, read_json, split_of
+from icnet.data.formats.source import gather, mentions, read_json, split_of
 from icnet.data.headers import read_size
 from icnet.data.samples import BadAnnotation, is_image
 
-_KINDS = ("polygonlabels", "brushlabels")
+_KINDS = ("polygonlabels", "brushlabels", "ellipselabels")
+Task = tuple[Path, str, Sequence[Mapping[str, Any]]]  # its file, its image, and what was drawn
 _UPLOADED = re.compile(r"^[0-9a-f]{8}-")  # what an upload puts before a name
 
 
@@ -27,8 +28,8 @@ _UPLOADED = re.compile(r"^[0-9a-f]{8}-")  # what an upload puts before a name
 class LabelStudio(DrawnLayout):
     """root/*.json with the images anywhere below root, under the name of the task or the one before its upload.
 
-    Polygons and brushes are drawn in their order. Of several annotations of a task the one marked as ground truth counts,
-    else the last one; tasks that nobody annotated are left out.
+    Polygons, ellipses and brushes are drawn in their order. Of several annotations of a task the one marked as ground
+    truth counts, else the last one; tasks that nobody annotated are left out.
     """
 
     @property
@@ -37,16 +38,12 @@ class LabelStudio(DrawnLayout):
 
     def declared(self) -> list[str]:
         """In the alphabet's order: the export names no other."""
-        results = (r for _, task in self._tasks for r in _choose(task) or () if r.get("type") in _KINDS)
-        return sorted({_label(result) for result in results})
+        return sorted({label for *_, results in self._tasks for result in results if (label := _label(result))})
 
     def annotated(self) -> Iterator[Annotated]:
-        for source, task in self._tasks:
-            if (results := _choose(task)) is not None:
-                name = _image_name(source, task)
-                image = self._find(name)
-                split = split_of(str(PurePosixPath(name).parent))
-                yield Annotated(image, split, source, partial(_read, results, image))
+        for source, name, results in self._tasks:
+            image = self._find(name)
+            yield Annotated(image, split_of(str(PurePosixPath(name).parent)), source, partial(_read, results, image))
 
     def _find(self, name: str) -> Path:
         near = [self.root, self.root / "images"]
@@ -56,18 +53,22 @@ class LabelStudio(DrawnLayout):
 
     @cached_property
     def sources(self) -> list[Path]:
-        near = [path for path in self.files if path.suffix == ".json" and path.parent == self.root]
-        return [path for path in near if mentions(path, '"annotations"', '"result"', '"data"')]
+        return [path for path in self.named(".json", 1) if mentions(path, '"annotations"', '"result"', '"data"')]
 
     @cached_property
-    def _tasks(self) -> list[tuple[Path, Any]]:
-        contents = {source: read_json(source) for source in self.sources}
-        for source, content in contents.items():
-            if not isinstance(content, list) or not all(isinstance(t, dict) and "annotations" in t for t in content):
-                raise BadAnnotation(
-                    f"{source} is no list of tasks with annotations: export it from Label Studio as JSON"
-                )
-        return [(source, task) for source, content in contents.items() for task in content]
+    def _tasks(self) -> list[Task]:
+        return [task for tasks in gather(self.sources, _load).values() for task in tasks]
+
+
+def _load(source: Path) -> list[Task]:
+    """Those that somebody annotated."""
+    content = read_json(source)
+    if not isinstance(content, list) or not all(isinstance(t, dict) and "annotations" in t for t in content):
+        raise BadAnnotation(f"{source} is no list of tasks with annotations: export it from Label Studio as JSON")
+    done = [(task, results) for task in content if (results := _choose(task)) is not None]
+    for result in (result for _, results in done for result in results):
+        _label(result)  # or it fails where no file is named
+    return [(source, _image_name(source, task), results) for task, results in done]
 
 
 def _choose(task: Mapping[str, Any]) -> Sequence[Mapping[str, Any]] | None:
@@ -87,18 +88,27 @@ def _image_name(source: Path, task: Mapping[str, Any]) -> str:
     raise BadAnnotation(f"{source}: task {task.get('id')} names no image; take it out of the project, and export again")
 
 
-def _label(result: Mapping[str, Any]) -> str:
-    return str(result["value"][result["type"]][0])
+def _label(result: Mapping[str, Any]) -> str | None:
+    """Of an area; None where it is no area, or one without a label."""
+    kind = result.get("type")
+    labels = result["value"].get(kind) if kind in _KINDS else None
+    return str(labels[0]) if labels else None
 
 
 def _read(results: Sequence[Mapping[str, Any]], image: Path) -> Outline:
-    drawn = [result for result in results if result.get("type") in _KINDS]
-    height, width = (drawn[0]["original_height"], drawn[0]["original_width"]) if drawn else read_size(image)
-    return Outline(height, width, [Shape(_label(r), _area(r["value"], height, width)) for r in drawn])
+    drawn = [(label, result) for result in results if (label := _label(result))]
+    size = (drawn[0][1]["original_height"], drawn[0][1]["original_width"]) if drawn else read_size(image)
+    others = [
+        result["type"] + " without a label" * (result["type"] in _KINDS) for result in results if not _label(result)
+    ]
+    return Outline(size[0], size[1], [Shape(label, _area(result["value"], *size)) for label, result in drawn], others)
 
 
 def _area(value: Mapping[str, Any], height: int, width: int) -> Area:
     """Points are in per cent of the frame."""
     if "points" in value:
         return Polygon([np.asarray(value["points"], np.float64) * (width / 100, height / 100)])
+    if "radiusX" in value:
+        x, y, radius_x, radius_y = (value[key] / 100 for key in ("x", "y", "radiusX", "radiusY"))
+        return ellipse(x * width, y * height, radius_x * width, radius_y * height, value.get("rotation", 0))
     return Mask(partial(decode_brush, value["rle"], height, width))

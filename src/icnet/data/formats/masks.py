@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
+from icnet.data.formats.source import find_split
 from icnet.data.layouts import FolderLayout
-from icnet.data.samples import is_image
+from icnet.data.samples import LABEL_MARKS, is_image
 from icnet.data.walk import walk
 
 # Folders of images and of label maps, the ones that are told apart best first
@@ -20,22 +23,36 @@ _FOLDERS = (
       for labels in ("labels", "label", "masks", "mask", "annotations", "SegmentationClassPNG", "SegmentationClass")),
     ("{split}", "{split}/masks"), ("{split}", "{split}"), (".", "masks"), (".", "labels"), (".", "."),
 )  # fmt: skip
-_MARKS = ("", "_mask", "_L", "_label", "_labels", "_gt", "_seg", "-mask", ".mask")
-_SUFFIXES = (".png", ".bmp", ".tif", ".tiff", ".jpg")  # JPEG last: what is wrong with it is said when it is read
-_SPLITS: tuple[dict[str, str], ...] = (
-    {}, {"val": "valid"}, {"train": "training", "val": "validation"}, {"val": "validation"},
-    {"train": "Train", "val": "Val", "test": "Test"},
-)  # fmt: skip
+# JPEG last: what is wrong with it is said when it is read
+_SUFFIXES = (".png", ".bmp", ".tif", ".tiff", ".gif", ".jpg")
 _ENOUGH = 0.5  # of the images must have a label map
 
 
 def find_pairs(root: Path) -> FolderLayout:
     """The folders and names by which most of the images below root have a label map; where none do, one that lacks them."""
-    for (images, labels), splits in product(_FOLDERS, _SPLITS):
+    below = [
+        path.relative_to(root).as_posix() for part in ("*", "*/*") for path in sorted(root.glob(part)) if path.is_dir()
+    ]
+    for patterns in _FOLDERS:
+        (images, splits), (labels, _) = (_find(pattern, [".", *below]) for pattern in patterns)
         layout = FolderLayout(root, images, labels, splits=splits)
-        if ("{split}" in images or not splits) and not layout.lacks() and (ending := _ending(layout)):
+        if images and labels and not layout.lacks() and (ending := _ending(layout)):
             return replace(layout, ending=ending)
     return FolderLayout(root)
+
+
+def _find(pattern: str, folders: Sequence[str]) -> tuple[str, dict[str, str]]:
+    """A pattern in the letters that these folders have, and what the splits are called in it; nothing where none fits."""
+    expression = re.compile(re.escape(pattern).replace(r"\{split\}", "(?P<split>[^/]+)"), re.IGNORECASE)
+    written, splits = "", dict[str, str]()
+    for match in filter(None, map(expression.fullmatch, folders)):
+        name = match.groupdict().get("split")
+        if name is None:
+            return match[0], {}
+        if split := find_split(name):
+            written = written or f"{match[0][: match.start('split')]}{{split}}{match[0][match.end('split') :]}"
+            splits.setdefault(split, name)
+    return written, {split: name for split, name in splits.items() if name != split}
 
 
 def _ending(layout: FolderLayout) -> str | None:
@@ -50,6 +67,7 @@ def _ending(layout: FolderLayout) -> str | None:
         pairs = ((image, image.with_name(image.stem + ending)) for image in images)
         return sum(label in files and not (same and label == image) for image, label in pairs)
 
-    counts = {mark + suffix: count(mark + suffix) for suffix, mark in product(_SUFFIXES, _MARKS)}
+    suffixes = (*_SUFFIXES, *map(str.upper, _SUFFIXES))
+    counts = {mark + suffix: count(mark + suffix) for suffix, mark in product(suffixes, ("", *LABEL_MARKS))}
     best = max(counts, key=lambda ending: counts[ending])
     return best if counts[best] > _ENOUGH * (len(images) - same * counts[best]) else None

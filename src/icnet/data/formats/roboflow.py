@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from icnet.data.layouts import FolderLayout
-from icnet.data.samples import BadAnnotation
-
-_CLASSES = "_classes.csv"
+from icnet.data.samples import Layout
 
 
 @dataclass(frozen=True)
@@ -23,17 +20,7 @@ class Roboflow(FolderLayout):
 
     @property
     def signs(self) -> list[str]:
-        return [*super().signs[:1], f"{super().signs[0]}/{_CLASSES}"]
+        return ["train/_classes.csv"]
 
-    @property
-    def class_names(self) -> Mapping[int, str]:
-        """As in Named: a line is `Pixel Value, Class`, after a head."""
-        path = self.folders("train")[0] / _CLASSES
-        if not path.is_file():
-            return {}
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            _, *rows = csv.reader(file, skipinitialspace=True)
-        try:
-            return {int(value): name.strip() for value, name in rows}
-        except ValueError as error:
-            raise BadAnnotation(f"{path}: a line is not `Pixel Value, Class` ({error}); export it again") from error
+    def lacks(self) -> list[str]:
+        return Layout.lacks(self)

@@ -13,7 +13,7 @@ from typing import Any
 from icnet.data.formats.drawn import Annotated, DrawnLayout, Outline
 from icnet.data.formats.paint import Area, Bits, Mask, Polygon, Shape
 from icnet.data.formats.runs import decode_picture
-from icnet.data.formats.source import read_json, split_of
+from icnet.data.formats.source import gather, read_json, split_of
 
 _LARGEST = 1 << 28  # bytes that a compressed bitmap may become
 
@@ -30,9 +30,9 @@ class Supervisely(DrawnLayout):
     def signs(self) -> list[str]:
         return ["meta.json and DATASET/ann/NAME.json"]
 
-    def declared(self) -> Iterator[str]:
-        for kind in read_json(self.root / "meta.json")["classes"]:
-            yield str(kind["title"])
+    def declared(self) -> list[str]:
+        (titles,) = gather([self.root / "meta.json"], _titles).values()
+        return titles
 
     def annotated(self) -> Iterator[Annotated]:
         for source in self.sources:
@@ -42,14 +42,20 @@ class Supervisely(DrawnLayout):
 
     @cached_property
     def sources(self) -> list[Path]:
-        found = [path for path in self.files if path.suffix == ".json" and path.parent.name == "ann"]
+        found = [path for path in self.named(".json") if path.parent.name == "ann"]
         return found if (self.root / "meta.json").is_file() else []
+
+
+def _titles(meta: Path) -> list[str]:
+    return [str(kind["title"]) for kind in read_json(meta)["classes"]]
 
 
 def _read(source: Path) -> Outline:
     content = read_json(source)
-    shapes = [Shape(o["classTitle"], area) for o in content["objects"] if (area := _area(o)) is not None]
-    return Outline(content["size"]["height"], content["size"]["width"], shapes)
+    areas = [(thing, _area(thing)) for thing in content["objects"]]
+    shapes = [Shape(thing["classTitle"], area) for thing, area in areas if area is not None]
+    others = [thing["geometryType"] for thing, area in areas if area is None]
+    return Outline(content["size"]["height"], content["size"]["width"], shapes, others)
 
 
 def _area(thing: Mapping[str, Any]) -> Area | None:

@@ -3,16 +3,34 @@
 from __future__ import annotations
 
 import shutil
+import tarfile
 import tempfile
 import zipfile
 import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
 from icnet.errors import DataError
 from icnet.files import unwritable
 
 _MOST = 200  # bytes that a byte of an archive may become: label maps of one value shrink to a hundredth
 _FREE = 1 << 30  # bytes that any archive may become
+ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
+_FAULTS = (zipfile.BadZipFile, tarfile.TarError, zlib.error, NotImplementedError, EOFError, RuntimeError)
+
+
+class Member(NamedTuple):
+    """A file in an archive, of so many bytes."""
+
+    name: str
+    size: int
+
+
+def is_archive(path: Path) -> bool:
+    """By the name."""
+    return path.is_file() and path.name.lower().endswith(ARCHIVES)
 
 
 def unpack(archive: Path) -> Path:
@@ -21,27 +39,52 @@ def unpack(archive: Path) -> Path:
     One that is there already is taken where it has every file of the archive. DataError where a path would leave the
     folder, or where the files are far larger than an archive of that size holds.
     """
-    target = archive.with_suffix("")
+    ending = next(ending for ending in ARCHIVES if archive.name.lower().endswith(ending))
+    target = archive.with_name(archive.name[: -len(ending)])
     try:
-        with zipfile.ZipFile(archive) as content:
-            members = [m for m in content.infolist() if not m.is_dir() and "__MACOSX" not in m.filename]
+        with _open(archive) as (members, extract):
             _check(archive, members)
             if target.exists():
-                return _check_there(archive, target, members)
-            _extract(content, members, target)
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, RuntimeError) as error:
+                _check_there(archive, target, members)
+            else:
+                _extract(extract, target)
+    except _FAULTS as error:
         raise DataError(f"{archive} cannot be unpacked ({error}): download it again, or unpack it by hand") from error
     except OSError as error:
         raise unwritable(target, error) from error
     return target
 
 
-def _check(archive: Path, members: list[zipfile.ZipInfo]) -> None:
+@contextmanager
+def _open(archive: Path) -> Iterator[tuple[list[Member], Callable[[Path], None]]]:
+    """The files in it, and what writes them to a folder. zipfile reads no more of one than its size says.
+
+    Links and devices are left out; zipfile makes files of them.
+    """
+    if archive.name.lower().endswith(".zip"):
+        with zipfile.ZipFile(archive) as zipped:
+            for info in zipped.infolist():
+                info.filename = info.filename.replace("\\", "/")  # as some programs of Windows write it
+            infos = [info for info in zipped.infolist() if not info.is_dir() and "__MACOSX" not in info.filename]
+            yield (
+                [Member(info.filename, info.file_size) for info in infos],
+                lambda draft: zipped.extractall(draft, infos),
+            )
+    else:
+        with tarfile.open(archive) as tar:
+            files = [file for file in tar if file.isfile()]
+            yield (
+                [Member(file.name, file.size) for file in files],
+                lambda draft: tar.extractall(draft, files, filter="data"),
+            )
+
+
+def _check(archive: Path, members: Sequence[Member]) -> None:
     for member in members:
-        path = PurePosixPath(member.filename.replace("\\", "/"))
+        path = PurePosixPath(member.name.replace("\\", "/"))
         if path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
-            raise DataError(f"{archive} holds {member.filename!r}, which leaves its folder: do not trust it")
-    size, packed = sum(member.file_size for member in members), archive.stat().st_size
+            raise DataError(f"{archive} holds {member.name!r}, which leaves its folder: do not trust it")
+    size, packed = sum(member.size for member in members), archive.stat().st_size
     if size > max(_FREE, _MOST * packed):
         raise DataError(
             f"{archive} has {packed:,} bytes and would become {size:,}: unpack it by hand if you trust it, and give the "
@@ -49,20 +92,18 @@ def _check(archive: Path, members: list[zipfile.ZipInfo]) -> None:
         )
 
 
-def _check_there(archive: Path, target: Path, members: list[zipfile.ZipInfo]) -> Path:
-    others = [m.filename for m in members if not (target / m.filename).is_file()]
+def _check_there(archive: Path, target: Path, members: Sequence[Member]) -> None:
+    others = [member.name for member in members if not (target / member.name).is_file()]
     if others:
         raise DataError(
             f"{target} is there already, without {others[0]} of {archive.name}: give it as data.root, or move it away"
         )
-    return target
 
 
-def _extract(content: zipfile.ZipFile, members: list[zipfile.ZipInfo], target: Path) -> None:
-    """zipfile reads no more of a member than its size says, and makes no links."""
+def _extract(extract: Callable[[Path], None], target: Path) -> None:
     draft = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     try:
-        content.extractall(draft, members)
+        extract(draft)
         draft.chmod(0o755)
         draft.rename(target)
     finally:

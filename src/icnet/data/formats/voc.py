@@ -9,7 +9,7 @@ from pathlib import Path
 
 from icnet.data.formats.source import split_of
 from icnet.data.layouts import read_lines
-from icnet.data.samples import BadAnnotation, MissingLabel, Sample, Survey, all_frames, is_image, missing
+from icnet.data.samples import BadAnnotation, Layout, MissingLabel, Sample, Survey, is_image
 from icnet.data.walk import walk
 from icnet.errors import DataError
 
@@ -17,27 +17,19 @@ _LISTS, _IMAGES, _LABELS = "ImageSets/Segmentation", "JPEGImages", "Segmentation
 
 
 @dataclass(frozen=True)
-class Voc:
+class Voc(Layout):
     """root/ImageSets/Segmentation/SPLIT.txt, root/SegmentationClass/NAME.png, root/JPEGImages/NAME.jpg, or images elsewhere.
 
     A line is a NAME, subfolders included. Lists that are not called like a split (CVAT's default.txt) are train.
     """
 
-    root: Path
-
     @property
     def signs(self) -> list[str]:
         return [_LISTS, _LABELS]
 
-    def lacks(self) -> list[str]:
-        return missing(self.root, self.signs)
-
-    def samples(self, split: str) -> list[Sample]:
-        return all_frames(self.survey(split), self.root / _LISTS)
-
     def survey(self, split: str) -> Survey:
         path = self._list(split)
-        survey = Survey([], [], [], [])
+        survey = Survey(path, [], [], [], [])
         for number, line in read_lines(path):
             images = self._images.get(line.strip(), [])
             label = self.root / _LABELS / f"{line.strip()}.png"

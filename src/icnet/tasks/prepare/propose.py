@@ -124,7 +124,10 @@ def choice_of(group: str) -> str | None:
 
 
 def fitting_tables(values: Mapping[Form, Mapping[int, int]]) -> Iterator[str]:
-    """The known class tables that give every value of some label files a meaning, and of which most classes occur."""
+    """The known class tables that give every value of some label files a meaning, and of which most classes occur.
+
+    Those of two classes are left out where labels hold ids: every mask fits them.
+    """
     for folder in config_folders():
         for path in sorted((folder / "data" / "classes").glob("*.yaml")):
             table = read_table(path)
@@ -132,7 +135,8 @@ def fitting_tables(values: Mapping[Form, Mapping[int, int]]) -> Iterator[str]:
                 continue
             known = {form: meanings(table, form) for form in values}
             used = {known[form].get(value, -1) for form, counts in values.items() for value in counts}
-            if -1 not in used and len(used & set(range(len(table)))) >= _MOST * len(table):
+            telling = len(table) > 2 or Form.COLOURS in values
+            if telling and -1 not in used and len(used & set(range(len(table)))) >= _MOST * len(table):
                 yield path.stem
 
 

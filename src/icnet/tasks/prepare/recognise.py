@@ -12,9 +12,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from icnet.config import read_choice
 from icnet.data.formats.drawn import DrawnLayout
-from icnet.data.formats.unzip import unpack
+from icnet.data.formats.unzip import ARCHIVES, is_archive, unpack
 from icnet.data.labels import ClassTable
-from icnet.data.samples import Layout
+from icnet.data.samples import Layout, say_content
 from icnet.errors import DataError
 from icnet.tasks.prepare.propose import config_folders, given_settings, read_table
 from icnet.tasks.setup.build import build
@@ -48,7 +48,7 @@ class Fit(NamedTuple):
 def recognise(cfg: DictConfig) -> Iterator[str]:
     """Unpack data.root where it is an archive, and let `cfg.data` read what lies there; says what that is, and why."""
     root = Path(cfg.data.root)
-    if root.suffix.lower() == ".zip" and root.is_file():
+    if is_archive(root):
         cfg.data.root = str(unpack(root))
         yield f"{root} is unpacked in {cfg.data.root}"
     if cfg.data.name == AUTO:
@@ -60,16 +60,27 @@ def recognise(cfg: DictConfig) -> Iterator[str]:
 def find(root: Path) -> Fit:
     """The choice that reads `root`, or a folder one or two levels below it; DataError where there is none, or several."""
     if not root.is_dir():
-        raise DataError(f"there is no folder {root}: set data.root to the folder or the zip of your data")
+        what = "is a file" if root.exists() else "is not there"
+        raise DataError(
+            f"{root} {what}: set data.root to the folder of your data, or to an archive ({' '.join(ARCHIVES)})"
+        )
     choices = _choices(tuple(config_folders()))
     places = [root, *_below(root)]
     for part in ([c for c in choices if c.name != _LAST], [c for c in choices if c.name == _LAST]):
         for place in places:
             if fits := _fits(part, place):
                 return _only(fits, place)
+    archive = next((path for path in sorted(root.iterdir()) if is_archive(path)), None)
+    remedy = (
+        f"data.root={archive} reads that archive"
+        if archive
+        else (
+            "README.md lists what is; where images and label maps lie in folders of other names, data=folder "
+            "+data.layout.images=FOLDER +data.layout.labels=FOLDER reads those"
+        )
+    )
     lacks = "; ".join(f"for data={choice.name} it lacks {choice.open(root).lacks()[0]}" for choice in choices)
-    zips = "; it holds archives: give one as data.root" if any(root.glob("*.zip")) else ""
-    raise DataError(f"{root} holds nothing that is read{zips}: {lacks}")
+    raise DataError(f"{root} ({say_content(root)}) holds nothing that is read: {remedy}; {lacks}")
 
 
 def name_other(cfg: DictConfig, root: Path) -> str | None:

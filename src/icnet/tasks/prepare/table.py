@@ -13,6 +13,8 @@ from rich.table import Table
 from icnet.data.check.summary import Summary
 from icnet.report.check import say_reading, say_sizes
 
+_MOST = 10  # sentences of a kind that must be mended
+
 
 @contextmanager
 def show_progress(what: str) -> Iterator[Callable[[int, int], None]]:
@@ -34,10 +36,11 @@ def print_summary(summary: Summary, console: Console | None = None) -> None:
         console.print(escape(summary.weights_advice), highlight=False, soft_wrap=True)
     console.print(escape(f"Read: {say_reading(summary)}"), style="dim", highlight=False)
     for kind, texts in summary.found.items():
-        more = f" (and {len(texts) - 1:,} more)" if len(texts) > 1 else ""
-        word, style = ("mend", "red") if kind.grave else ("note", "yellow")
-        line = f"[{style}]{word}[/{style}] [bold]{kind.title}[/bold]{more}: {escape(texts[0])}"
-        console.print(line, highlight=False, soft_wrap=True)
+        word, style, most = ("mend", "red", _MOST) if kind.grave else ("note", "yellow", 1)
+        for place, text in enumerate(texts[:most], 1):
+            more = f" (and {len(texts) - most:,} more)" if place == most < len(texts) else ""
+            line = f"[{style}]{word}[/{style}] [bold]{kind.title}[/bold]{more}: {escape(text)}"
+            console.print(line, highlight=False, soft_wrap=True)
     for line in summary.advice:
         console.print(f"[green]next[/green] {escape(line)}", highlight=False, soft_wrap=True)
 
@@ -57,7 +60,8 @@ def _class_table(summary: Summary) -> Table:
     table = Table()
     shares = [f"{escape(name)} {what}" for what in ("%", "frames %") for name in names]
     for name in ("class", *shares, "median freq.", "log"):
-        table.add_column(name, justify="left" if name == "class" else "right")
+        is_class = name == "class"
+        table.add_column(name, justify="left" if is_class else "right", no_wrap=is_class)
     for row in summary.class_rows:
         shares = [f"{100 * row.shares[name]:.2f}" for name in names] + [
             f"{100 * row.frames[name]:.0f}" for name in names
