@@ -211,16 +211,16 @@ def test_folders_that_were_swapped_are_named_also_where_their_files_do_not_fit(t
         run_task(compose_run(["task=prepare", "data=folder", f"data.root={tmp_path}"], tmp_path / "run"))
 
 
-def test_boxes_are_told_to_be_no_areas(prepare: Prepare, tmp_path: Path) -> None:
-    box = trees.cvat_shape("box", "car", xtl=1, ytl=1, xbr=9, ybr=9)
-    images = {trees.photo(tmp_path / f"d/images/{name}.jpg"): [box] for name in "ab"}
+def test_points_are_told_to_be_no_areas(prepare: Prepare, tmp_path: Path) -> None:
+    point = trees.cvat_shape("points", "car", points="5,5")
+    images = {trees.photo(tmp_path / f"d/images/{name}.jpg"): [point] for name in "ab"}
     trees.cvat_file(tmp_path / "d/annotations.xml", images)
     with pytest.raises(DataError, match="no classes can be proposed"):
         prepare(tmp_path / "d")
     found = json.loads((tmp_path / "run/prepare.json").read_text())
     (said,) = found["must_mend"]["no classes can be proposed"]
     assert said.startswith(f"{tmp_path}/d/annotations.xml has no areas of two classes, background included: draw")
-    assert "no areas: box (2)" in found["notes"]["said of the annotations"][0]
+    assert "no areas: points (2)" in found["notes"]["said of the annotations"][0]
 
 
 def test_labels_of_one_value_alone_are_named_and_up_to_ten_faults_are_shown(

@@ -157,7 +157,7 @@ def test_a_turn_of_cvat_is_clockwise_in_degrees_about_the_centre(kind: str, tmp_
     assert [falling[32 - 16, 48 + 16], falling[32 + 16, 48 - 16]] == [False, False]
 
 
-def test_what_covers_no_area_in_cvat_is_counted_by_its_kind(tmp_path: Path) -> None:
+def test_skeletons_and_lines_of_cvat_are_no_areas_and_tags_no_shapes(tmp_path: Path) -> None:
     line = trees.cvat_shape("polyline", "road", points="0,0;90,60")
     skeleton = '<skeleton label="car"><points label="1" points="3,4"/></skeleton>'
     layout = cvat_of_one(tmp_path, line, line, skeleton, trees.cvat_polygon("road", trees.ROAD), '<tag label="car"/>')
