@@ -152,6 +152,12 @@ def test_albumentations_stands_behind_one_file() -> None:
     assert files == {"transforms.py"}
 
 
+def test_what_only_unix_has_stands_behind_one_file() -> None:
+    """A pack locks the very file that it writes; elsewhere filelock locks, on Windows too."""
+    files = {str(i.file.relative_to(PACKAGE)) for i in all_imports() if i.top == "fcntl"}
+    assert files == {"data/pack/write.py"}
+
+
 def test_wandb_stands_behind_the_files_that_show_something_in_it() -> None:
     files = {i.file.name for i in all_imports() if i.top == "wandb"}
     assert files == {"wandb_run.py", "wandb_file.py", "dashboard.py"}

@@ -238,7 +238,11 @@ def _check_given(root: Mapping[str, Any], given: Sequence[str]) -> Iterator[str]
     if unused:
         measured = f" task.what={what}" if what else ""
         yield f"{', '.join(unused)}: without effect in task={task}{measured}; leave out"
-    if "trainer.check_val_every_n_epoch" in given and type(every) is int:
+    if (
+        root["trainer"].get("check_val_every_n_epoch")
+        and "trainer.check_val_every_n_epoch" in given
+        and type(every) is int
+    ):
         yield f"trainer.check_val_every_n_epoch: without effect while trainer.val_check_interval={every}; set that to null"
     if "pair" in given:
         yield "pair follows from data= and backbone=: leave it out, and set what it sets (conf/pair) by its own name"

@@ -49,6 +49,21 @@ def test_a_label_map_is_the_argmax_of_the_scores_and_these_are_the_networks(net:
     assert torch.equal(engine.label_maps(batch), expected.argmax(dim=1).to(torch.uint8))
 
 
+def test_a_look_has_all_stages_up_to_the_exit_from_one_pass_of_the_trunk(net: ICNet) -> None:
+    batch = frames(2, 64, 96)
+    images = Normalize()(batch)
+    with torch.inference_mode():
+        cascade, features = net.cascade(images), net.trunk(images)[1].mean(dim=(2, 3))
+    for exit, count in (("sub124", 3), ("sub24", 2), ("sub4", 1)):
+        engine = TorchEngine(net, Normalize(), CLASSES, exit)
+        look = engine.look(batch)
+        assert torch.equal(look.label_maps, engine.label_maps(batch))
+        torch.testing.assert_close(look.features, features)
+        torch.testing.assert_close(look.stages, list(cascade[:count]))
+    guideless = TorchEngine(net, Normalize(), CLASSES, exits=("sub124",))
+    assert len(guideless.look(batch).stages) == 1
+
+
 def test_an_exit_has_the_parameters_that_it_needs_and_no_others(net: ICNet) -> None:
     whole = TorchEngine(net, Normalize(), CLASSES)
     guidance = sum(p.numel() for head in (net.guide4, net.guide24) for p in head.parameters())

@@ -12,7 +12,7 @@ from tests.report.shown import section_of, words_of
 from icnet.report.page import build_page
 from icnet.report.plot import choose_ticks
 from icnet.report.run import Run
-from icnet.report.values import TIMES
+from icnet.report.values import TIMES, percent, say_bounds
 from icnet.visualize.history import History
 
 
@@ -53,9 +53,25 @@ def test_an_interval_that_is_not_known_is_left_out() -> None:
     assert "sub4 1/4 branch 30.0 1.0 sub124 whole network 50.0" in words_of(section_of(run, "exits"))
 
 
+def test_nothing_has_no_sign() -> None:
+    """Halves of a tenth and less are nothing, on either side."""
+    assert [percent(ratio) for ratio in (-0.0, -0.0004, 0.0004, -0.0006)] == ["0.0", "0.0", "0.0", "-0.1"]
+    assert [percent(ratio, 2) for ratio in (-0.00004, -0.0004)] == ["0.00", "-0.04"]
+    assert say_bounds([-0.0004, 0.0]) == "0.0 to 0.0"
+    assert "drop 0" in words_of(section_of(run_of({"miou": 0.5}, drop=-0.0), "protocol"))
+    metrics = {
+        "miou": 0.5, "checkpoint_miou": 0.5, "drop": -1e-5, "drop_interval": [-2e-5, 0.0], "agreement": 1.0,
+        "median_ms": 1.0, "checkpoint_median_ms": 1.0, "iou": {"a": 0.5}, "checkpoint_iou": {"a": 0.49999},
+    }  # fmt: skip
+    words = words_of(section_of(run_of(metrics, engine="x", threads=1), "certificate"))
+    assert "a drop of 0.00 points (95 % interval: 0.00 to 0.00)" in words
+    assert "in points: a 0.00." in words
+
+
 @pytest.mark.parametrize(
     ("low", "high", "verdict"),
     [
+        (-0.0004, 0.0004, "0.0 points (0.0 to 0.0) . The interval includes zero"),
         (0.004, 0.026, "+1.5 points (+0.4 to +2.6) . The interval excludes zero: this network is better"),
         (-0.03, -0.01, "-2.0 points (-3.0 to -1.0) . The interval excludes zero: this network is worse"),
         (

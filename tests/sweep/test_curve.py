@@ -106,7 +106,9 @@ def test_table_page_and_ledger_have_the_sentence(tmp_path: Path, capsys: pytest.
     (found,) = json.loads((folder / "sweep.json").read_text())["learning_curves"]
     assert found["low"] < found["gain"] < found["high"]
     assert f"twice the frames would bring about {100 * found['gain']:.1f} points (" in found["says"]
-    assert found["says"] in (folder / "sweep.html").read_text()
+    page = (folder / "sweep.html").read_text()
+    assert found["says"] in page
+    assert f"12 of 12 done.\nT{found['says'][1:]}." in page  # the first that one reads
     assert found["says"] in " ".join(capsys.readouterr().out.split())
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -148,5 +147,5 @@ def test_a_second_sweep_in_the_folder_is_kept_out_until_the_first_one_ends(tmp_p
     first = lock_folder(tmp_path)
     with pytest.raises(ICNetError, match="another sweep runs in"):
         lock_folder(tmp_path)
-    os.close(first)
-    os.close(lock_folder(tmp_path))
+    first.release()
+    lock_folder(tmp_path).release()

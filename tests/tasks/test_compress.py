@@ -25,8 +25,10 @@ from icnet.report.compress import write_compression
 from icnet.report.results import write_results
 from icnet.streets.write import write_streets
 from icnet.tasks.compress.order import Order, read_order
+from icnet.tasks.compress.rounds import read_data
 from icnet.tasks.setup.resume import resumed_config
-from icnet.weights.checkpoint import load_checkpoint
+from icnet.training import datamodule
+from icnet.weights.checkpoint import load_checkpoint, read_source
 from icnet.weights.download import sha256
 
 ROUNDS = (
@@ -114,6 +116,16 @@ def test_a_file_that_is_no_checkpoint_is_refused(run_icnet: Run, tmp_path: Path)
     torch.save({"state_dict": {"a": torch.zeros(1)}}, tmp_path / "a.ckpt")
     with pytest.raises(WeightsError, match=r"a\.ckpt is no checkpoint of icnet"):
         run_icnet(*ROUNDS, f"ckpt={tmp_path / 'a.ckpt'}", tiny=False)
+
+
+def test_frames_are_judged_without_a_look_at_those_of_training(
+    streets: Path, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which data.sampler=rare would read all labels of."""
+    monkeypatch.setattr(datamodule, "count_pixels", lambda *_: pytest.fail("the labels of training were read"))
+    cfg = compose_run([*ROUNDS, *PLAIN, f"data.root={streets}", "data.sampler=rare"], tmp_path)
+    _, frames = read_data(cfg, read_source(checkpoint))
+    assert [sample.image.parent.parent.name for sample in frames.frames.samples] == ["val"] * 3
 
 
 def test_a_compression_is_resumed_as_long_as_it_was(tmp_path: Path) -> None:

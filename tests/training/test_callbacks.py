@@ -112,9 +112,15 @@ def test_all_processes_stop_where_one_of_them_has_such_a_loss_and_the_first_says
             training.step(1.0)
 
 
-@pytest.mark.parametrize(("every_steps", "every_epochs"), [(0, 1), (-1, 1), (0.5, 1), (None, 0)])
-def test_validations_that_cannot_be_are_refused_by_name(every_steps: Any, every_epochs: int) -> None:
+@pytest.mark.parametrize(
+    ("every_steps", "every_epochs"), [(0, 1), (-1, 1), (0.5, 1), (None, 0), (None, 0.5), (None, None)]
+)
+def test_validations_that_cannot_be_are_refused_by_name(every_steps: Any, every_epochs: Any) -> None:
     with pytest.raises(
-        ConfigError, match=r"trainer\.(val_check_interval|check_val_every_n_epoch) is (0|-1|0\.5): give"
+        ConfigError, match=r"trainer\.(val_check_interval|check_val_every_n_epoch) is (0|-1|0\.5|None): give"
     ):
         Progress(every_steps, every_epochs)
+
+
+def test_where_steps_are_counted_epochs_need_no_number() -> None:
+    assert Progress(10, None).every_steps == 10

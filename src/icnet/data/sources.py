@@ -32,6 +32,16 @@ class Picture(NamedTuple):
     file: Path
     name: str
 
+    @property
+    def base(self) -> Path:
+        """The folder that its name is relative to."""
+        return self.file.parents[len(Path(self.name).parts) - 1]
+
+    @property
+    def place(self) -> str:
+        """Its path below that folder, with the suffix."""
+        return self.file.relative_to(self.base).as_posix()
+
 
 class Found(NamedTuple):
     """What a source names: its images, and the files of its folders that are none, relative to the source."""

@@ -14,6 +14,7 @@ from torch import Tensor
 from icnet.engines.exported import ExportedEngine, resize_frames
 from icnet.engines.facts import Facts
 from icnet.files import writing
+from icnet.report.values import percent, say_bounds
 
 _VERIFY = Path(__file__).with_name("verify.py")
 _INSTALL = {
@@ -73,12 +74,11 @@ def _say_certificate(certificate: Mapping[str, Any] | str) -> str:
     if isinstance(certificate, str):
         return f"This file is {certificate}: nobody compared it with its checkpoint."
     scores, protocol = certificate["metrics"], certificate["protocol"]
-    low, high = (100 * bound for bound in scores["drop_interval"])
     return (
         f"On {protocol['images']} frames of {protocol['data']} ({protocol['split']}): mIoU {100 * scores['miou']:.2f}, its "
-        f"checkpoint {100 * scores['checkpoint_miou']:.2f};\ndrop {100 * scores['drop']:.2f} points (95 %: {low:.2f} to "
-        f"{high:.2f}), the same class at {100 * scores['agreement']:.3f} % of the pixels. One frame took "
-        f"{scores['median_ms']:.3g} ms there (threads: {protocol['threads']})."
+        f"checkpoint {100 * scores['checkpoint_miou']:.2f};\ndrop {percent(scores['drop'], 2)} points (95 %: "
+        f"{say_bounds(scores['drop_interval'], 2)}), the same class at {100 * scores['agreement']:.3f} % of the pixels. "
+        f"One frame took {scores['median_ms']:.3g} ms there (threads: {protocol['threads']})."
     )
 
 

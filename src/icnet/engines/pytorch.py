@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -14,6 +15,18 @@ from icnet.model.icnet import STAGES, WHOLE, ICNet
 from icnet.model.label_map import to_label_map
 from icnet.model.preprocess import Normalize
 from icnet.model.work import count_macs, count_parameters
+
+
+class Look(NamedTuple):
+    """All that a network makes of frames in one pass.
+
+    label_maps: as the engine gives them. stages: the coarse logits of its exit and of those before it, the earliest first.
+    features: (N, channels) of the trunk, averaged over each frame.
+    """
+
+    label_maps: Tensor
+    stages: list[Tensor]
+    features: Tensor
 
 
 class TorchEngine:
@@ -74,6 +87,18 @@ class TorchEngine:
     def scores(self, frames: Tensor) -> Tensor:
         with torch.inference_mode():
             return self.net.resize(self._score(frames).float(), (frames.shape[1], frames.shape[2]))
+
+    def look(self, frames: Tensor) -> Look:
+        """Frames as `label_maps` takes them."""
+        check_size(frames)
+        stages = self.exits[: self.exits.index(self.card.exit) + 1]
+        with torch.inference_mode():
+            with torch.autocast(frames.device.type, self.autocast, enabled=self.autocast is not None):
+                images = self.normalize(frames)
+                sub2, sub4 = self._whole.trunk(images)
+                logits = [self._whole.exit_at(stage).fuse(images, sub2, sub4) for stage in stages]
+            label_maps = to_label_map(logits[-1], (frames.shape[1], frames.shape[2]), self.net.resize)
+        return Look(label_maps, logits, sub4.float().mean(dim=(2, 3)))
 
     def count_macs(self, size: tuple[int, int]) -> int:
         return count_macs(self.net, size)

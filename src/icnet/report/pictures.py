@@ -14,6 +14,7 @@ from icnet.visualize.examples import Example, read_examples
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_END = b"IEND\xaeB`\x82"
+_LONGEST, _QUALITY = 560, 85  # rows or columns of a frame, and how WebP keeps it
 
 
 class Picture(NamedTuple):
@@ -32,6 +33,15 @@ def read_plot(path: Path) -> Picture:
         raise DataError(f"{path} is not a whole PNG: delete it, or run the task again")
     width, height = (int.from_bytes(data[at : at + 4], "big") for at in (16, 20))  # the header comes first in every PNG
     return Picture(path.stem.replace("_", " ").capitalize(), width, height, embed(data, "png"))
+
+
+def embed_frame(title: str, pixels: Pixels) -> Picture:
+    """A frame (H, W, 3), red first, made smaller for a page."""
+    height, width = pixels.shape[:2]
+    scale = min(1.0, _LONGEST / max(height, width))
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    small: Pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
+    return Picture(title, *size, embed_pixels(small, _QUALITY))
 
 
 def embed_examples(folder: Path) -> dict[str, list[tuple[Example, dict[str, str]]]]:

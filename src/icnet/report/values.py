@@ -32,14 +32,14 @@ def flatten(values: Mapping[str, object], above: str = "") -> Iterator[Fact]:
             yield Fact(label, words, "quiet" if value is None else "code" if is_code else "")
 
 
-def percent(ratio: float) -> str:
-    """A ratio in 0..1 as per cent with one decimal, without the sign."""
-    return f"{100 * ratio:.1f}"
+def percent(ratio: float, digits: int = 1) -> str:
+    """A ratio as per cent, without their sign; what rounds to nothing is 0.0, never -0.0."""
+    return f"{round(100 * ratio, digits) + 0.0:.{digits}f}"  # a sum: -0.0 + 0.0 is 0.0
 
 
-def say_bounds(interval: Sequence[float]) -> str:
+def say_bounds(interval: Sequence[float], digits: int = 1) -> str:
     """55.5 to 57.6, in per cent."""
-    return f"{percent(interval[0])} to {percent(interval[1])}"
+    return f"{percent(interval[0], digits)} to {percent(interval[1], digits)}"
 
 
 def is_pair(value: object) -> TypeGuard[Sequence[float]]:
@@ -93,7 +93,7 @@ def _plain(value: object, between: str) -> str:
     if isinstance(value, int):
         return _whole(value)
     if isinstance(value, float):
-        return f"{value:g}"
+        return f"{value + 0.0:g}"  # 0, never -0
     if isinstance(value, list | tuple):
         return between.join(_plain(part, between) for part in value) or "none"
     return str(value)

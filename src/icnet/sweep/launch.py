@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from filelock import BaseFileLock, FileLock, Timeout
 from hydra.core.config_loader import ConfigLoader
 from omegaconf import DictConfig
 
@@ -79,11 +79,11 @@ class Sweep:
         return JobProcess(job, build_command(job, step, self.config), environment)
 
 
-def lock_folder(folder: Path) -> int:
-    """Keep a second sweep out of the folder: an open file descriptor, locked until it is closed or the process ends."""
-    descriptor = os.open(folder / ".lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC)
+def lock_folder(folder: Path) -> BaseFileLock:
+    """Keep a second sweep out of the folder, until the lock is released or the process ends."""
+    lock = FileLock(folder / ".lock", blocking=False)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+        lock.acquire()
+    except Timeout:
         raise ICNetError(f"another sweep runs in {folder}: wait for it, or choose another hydra.sweep.dir") from None
-    return descriptor
+    return lock

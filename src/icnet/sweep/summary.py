@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from icnet.report import values
 from icnet.report.values import duration, say_count
 from icnet.sweep.ledger import Job
 
@@ -82,7 +83,7 @@ def say_seeds(group: SeedGroup) -> str:
 
 def percent(ratio: float | None, digits: int = 2) -> str:
     """Per cent with two decimals, in which jobs of a sweep may differ; nothing for None."""
-    return "" if ratio is None else f"{round(100 * ratio, digits) + 0.0:.{digits}f}"  # a sum: no -0.0
+    return "" if ratio is None else values.percent(ratio, digits)
 
 
 def image_ms(job: Job) -> str:

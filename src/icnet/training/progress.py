@@ -38,18 +38,22 @@ class Progress(Callback):
     Lightning counts batches. Here steps of the optimizer count, and samples of an epoch, which any number of processes
     understands. Stands before the callbacks that save.
 
-    every_steps: steps between validations; None: one follows each `every_epochs` epochs. One follows the last step of a
-        run anyway.
+    every_steps: steps between validations; None: one follows each `every_epochs` epochs, which may be None otherwise. One
+        follows the last step of a run anyway.
     """
 
-    def __init__(self, every_steps: int | None, every_epochs: int) -> None:
+    def __init__(self, every_steps: int | None, every_epochs: int | None) -> None:
         if every_steps is not None and (not isinstance(every_steps, int) or every_steps < 1):
             raise ConfigError(
                 f"trainer.val_check_interval is {every_steps}: give a whole number of steps, or null for after each epoch"
             )
-        if every_epochs < 1:
-            raise ConfigError(f"trainer.check_val_every_n_epoch is {every_epochs}: give at least 1")
-        self.every_steps, self.every_epochs = every_steps, every_epochs
+        needless = every_epochs is None and every_steps is not None
+        if not needless and (not isinstance(every_epochs, int) or every_epochs < 1):
+            raise ConfigError(
+                f"trainer.check_val_every_n_epoch is {every_epochs}: give a whole number of epochs, 1 or more; null takes "
+                "trainer.val_check_interval=STEPS"
+            )
+        self.every_steps, self.every_epochs = every_steps, every_epochs or 1
         self._due = False  # the validation of the step that was completed last
         self._one_step_more = False
 

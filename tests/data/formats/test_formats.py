@@ -115,13 +115,54 @@ def test_a_mask_of_cvat_lies_by_z_order_and_its_run_lengths_are_of_rows(tmp_path
         height=32,
         z_order=2,
     )
-    box = trees.cvat_shape("box", "car", xtl=0, ytl=0, xbr=96, ybr=64, z_order=3)
-    trees.cvat_file(
-        tmp_path / "annotations.xml", {"a.jpg": [mask, box, trees.cvat_polygon("road", trees.ROAD, z_order=1)]}
-    )
+    trees.cvat_file(tmp_path / "annotations.xml", {"a.jpg": [mask, trees.cvat_polygon("road", trees.ROAD, z_order=1)]})
     expected = np.where(np.arange(64)[:, None] < 32, 0, 1).repeat(96, 1)
     expected[16:48, 24:56][triangle] = 2
     assert np.array_equal(label_of(Cvat(tmp_path)), expected)
+
+
+def cvat_of_one(root: Path, *shapes: str) -> Cvat:
+    trees.cvat_file(root / "annotations.xml", {trees.photo(root / "images/a.jpg"): list(shapes)})
+    return Cvat(root)
+
+
+def test_boxes_and_ellipses_of_cvat_are_drawn_by_z_order(tmp_path: Path) -> None:
+    layout = cvat_of_one(
+        tmp_path,
+        trees.cvat_shape("ellipse", "car", cx=48, cy=32, rx=30, ry=20, z_order=2),
+        trees.cvat_shape("box", "road", xtl=0, ytl="32.00", xbr=96, ybr=64, z_order=1),
+    )
+    row, column = np.mgrid[:64, :96] + 0.5
+    inside = ((column - 48) / 30) ** 2 + ((row - 32) / 20) ** 2 < 1
+    expected = np.where(inside, 2, np.where(row > 32, 1, 0))
+    assert np.count_nonzero(label_of(layout) != expected) < 0.005 * inside.sum()
+    assert layout.survey("train").notes == [f"train: {100 * (inside & (row > 32)).mean():.2g} % of the pixels lie under "
+        "shapes of several classes: the last one counts"]  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", ["box", "ellipse"])
+def test_a_turn_of_cvat_is_clockwise_in_degrees_about_the_centre(kind: str, tmp_path: Path) -> None:
+    """A quarter turn makes 60x20 of 20x60; an eighth takes the right end down, which is where rows grow."""
+    place = {"box": {"xtl": 18, "ytl": 22, "xbr": 78, "ybr": 42}, "ellipse": {"cx": 48, "cy": 32, "rx": 30, "ry": 10}}
+
+    def drawn(degrees: float) -> np.ndarray:
+        root = tmp_path / str(degrees)
+        return label_of(cvat_of_one(root, trees.cvat_shape(kind, "road", rotation=degrees, **place[kind]))) == 1
+
+    flat, upright, falling = drawn(0), drawn(90), drawn(45)
+    assert (np.flatnonzero(flat[32])[[0, -1]] == [18, 77]).all()
+    assert (np.flatnonzero(upright[:, 48])[[0, -1]] == [2, 61]).all()
+    assert upright.sum() == pytest.approx(flat.sum(), rel=0.01)
+    assert [falling[32 + 16, 48 + 16], falling[32 - 16, 48 - 16]] == [True, True]
+    assert [falling[32 - 16, 48 + 16], falling[32 + 16, 48 - 16]] == [False, False]
+
+
+def test_what_covers_no_area_in_cvat_is_counted_by_its_kind(tmp_path: Path) -> None:
+    line = trees.cvat_shape("polyline", "road", points="0,0;90,60")
+    skeleton = '<skeleton label="car"><points label="1" points="3,4"/></skeleton>'
+    layout = cvat_of_one(tmp_path, line, line, skeleton, trees.cvat_polygon("road", trees.ROAD), '<tag label="car"/>')
+    assert (label_of(layout) == (trees.expected() > 0) * (np.arange(64)[:, None] >= 32)).all()
+    assert layout.survey("train").notes == ["train: left out, since they are no areas: polyline (2), skeleton (1)"]
 
 
 def test_a_frame_of_two_jobs_of_cvat_has_the_shapes_of_both(tmp_path: Path) -> None:
@@ -192,6 +233,7 @@ def test_labelme_draws_circles_and_masks_but_no_lines(tmp_path: Path) -> None:
     assert layout.class_names == {0: "background", 1: "car", 2: "road"}
     assert abs(np.count_nonzero(label == 2) - np.pi * 100) < 4
     assert np.array_equal(label[:4, :8], np.tri(4, 8))
+    assert layout.survey("train").notes == ["train: left out, since they are no areas: line (1)"]
 
 
 def test_labelme_brings_its_image_where_there_is_no_other(tmp_path: Path) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import logging
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from filelock import FileLock
 
 from icnet.data.images import Pixels, write_image
 from icnet.data.pipeline import count_cores, overlap
@@ -94,17 +95,13 @@ def _read(folder: Path) -> dict[str, Any]:
     return index if isinstance(index, dict) else {}
 
 
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
+def _alone(folder: Path) -> AbstractContextManager[object]:
     """For as long as the block runs; a process that dies lets go of it."""
     make_folder(folder)
     try:
-        lock = (folder / ".lock").open("w")
+        return FileLock(folder / ".lock").acquire()
     except OSError as error:
         raise DataError(
             f"{folder} cannot be written ({error.strerror}), and label maps are drawn there: set data.layout.drawn to a "
             "folder that can"
         ) from error
-    with lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path, PurePosixPath
 from xml.etree.ElementTree import Element
 
 from icnet.data.formats.drawn import Annotated, DrawnLayout, Outline
-from icnet.data.formats.paint import Mask, Polygon, Shape, ellipse
+from icnet.data.formats.paint import Area, Mask, Polygon, Shape, box, ellipse
 from icnet.data.formats.runs import decode_runs
 from icnet.data.formats.source import gather, mentions, read_xml, split_of
-
-_AREAS = ("polygon", "ellipse", "mask")
 
 
 @dataclass(frozen=True)
 class Cvat(DrawnLayout):
     """root/annotations.xml, one or two folders below too (a job each); images by name, in images/ as exported with them.
 
-    Polygons, ellipses and masks are drawn by z_order, then in the file's order; a frame of several jobs has the shapes of
-    all. Boxes, lines and points are no areas. A subset, or a folder of images, that is called like a split is one.
+    Polygons, masks, boxes and ellipses are drawn by z_order, then in the file's order; a frame of several jobs has those of
+    all. Lines, points, skeletons and cuboids are no areas, which is noted. A subset, or a folder of images, that is called
+    like a split is one.
     """
 
     @property
@@ -58,22 +57,32 @@ def _load(source: Path) -> Element:
 
 
 def _read(image: Element) -> Outline:
-    shapes = [part for part in image if part.tag in _AREAS]
-    shapes.sort(key=lambda part: int(part.get("z_order", "0")))
-    others = [part.tag for part in image if part.tag not in _AREAS]
-    return Outline(
-        int(image.attrib["height"]), int(image.attrib["width"]), [_shape(part.attrib) for part in shapes], others
-    )
+    shapes = sorted((part for part in image if part.tag in _AREAS), key=lambda part: int(part.get("z_order", "0")))
+    others = [part.tag for part in image if part.tag not in (*_AREAS, "tag")]
+    drawn = [Shape(part.attrib["label"], _AREAS[part.tag](part.attrib)) for part in shapes]
+    return Outline(int(image.attrib["height"]), int(image.attrib["width"]), drawn, others)
 
 
-def _shape(part: dict[str, str]) -> Shape:
-    if "points" in part:
-        return Shape(
-            part["label"], Polygon([[list(map(float, point.split(","))) for point in part["points"].split(";")]])
-        )
-    if "cx" in part:
-        x, y, radius_x, radius_y, degrees = (float(part.get(k, "0")) for k in ("cx", "cy", "rx", "ry", "rotation"))
-        return Shape(part["label"], ellipse(x, y, radius_x, radius_y, degrees))
+def _polygon(part: Mapping[str, str]) -> Polygon:
+    return Polygon([[list(map(float, point.split(","))) for point in part["points"].split(";")]])
+
+
+def _box(part: Mapping[str, str]) -> Polygon:
+    left, top, right, bottom = (float(part[key]) for key in ("xtl", "ytl", "xbr", "ybr"))
+    return box(left, top, right, bottom, float(part.get("rotation", 0)))
+
+
+def _ellipse(part: Mapping[str, str]) -> Polygon:
+    x, y, radius_x, radius_y = (float(part[key]) for key in ("cx", "cy", "rx", "ry"))
+    return ellipse(x, y, radius_x, radius_y, float(part.get("rotation", 0)))
+
+
+def _mask(part: Mapping[str, str]) -> Mask:
     left, top, width, height = (int(part[key]) for key in ("left", "top", "width", "height"))
     runs = partial(decode_runs, [int(count) for count in part["rle"].split(",")], height, width)
-    return Shape(part["label"], Mask(runs, left, top))
+    return Mask(runs, left, top)
+
+
+_AREAS: Mapping[str, Callable[[Mapping[str, str]], Area]] = {
+    "polygon": _polygon, "box": _box, "ellipse": _ellipse, "mask": _mask,
+}  # fmt: skip

@@ -77,12 +77,12 @@ def run_round(cfg: DictConfig, order: Order, this: Round, before: Path) -> Path:
 
 
 def read_data(cfg: DictConfig, source: Source) -> tuple[SegmentationDataModule, JudgedDataset]:
-    """What a round trains on, and the frames by which all networks are judged."""
+    """What a round trains on, which sets itself up when it trains, and the frames by which all networks are judged."""
     data: SegmentationDataModule = build(cfg.data, label_maps=find_label_maps(cfg))
     data.bit_depth = source.normalize.bit_depth
     data.prepare_data()
-    data.setup()
-    return data, JudgedDataset(data.val_set.samples, data.classes, bit_depth=data.bit_depth)
+    frames = data.division.find_validation(data.layout)
+    return data, JudgedDataset(frames, data.classes, bit_depth=data.bit_depth)
 
 
 def open_engine(cfg: DictConfig, source: Source, net: ICNet | None = None) -> TorchEngine:

@@ -15,6 +15,7 @@ from icnet.data.sources import Picture, find_pictures
 from icnet.engines.engine import Engine
 from icnet.errors import DataError, Interrupted
 from icnet.predict import Predictor
+from icnet.tasks.predict.order import Looker, write_order
 from icnet.tasks.predict.workload import Outcome
 from icnet.tasks.predict.writers import CityscapesWriter, PictureWriter, Writer
 
@@ -47,7 +48,10 @@ class Failure(NamedTuple):
 
 
 def predict_images(cfg: DictConfig, engine: Engine, folder: Path) -> Outcome:
-    """Write the label maps of all images of the source into `folder`; those that fail are named and left out."""
+    """Write the label maps of all images of the source into `folder`; those that fail are named and left out.
+
+    With task.order their order goes beside that folder.
+    """
     pictures, others = find_pictures(cfg.source)
     writer = build_writer(cfg, engine, folder, pictures)
     log.info("%d images of %s", len(pictures), cfg.source)
@@ -56,11 +60,14 @@ def predict_images(cfg: DictConfig, engine: Engine, folder: Path) -> Outcome:
         log.warning(
             "Not read, for they are no images: %d files (%s); a video is read by its own path", len(others), named
         )
-    outcome, predictor = Outcome("images", skipped=others), Predictor(engine)
+    outcome, looker = Outcome("images", skipped=others), Looker(engine) if cfg.task.order else None
+    predictor, seen = looker or Predictor(engine), []
     written: dict[str, tuple[int, int]] = {}
 
     def label(frame: Frame) -> Labelled:
-        return Labelled(frame, outcome.label(predictor, frame.pixels, str(frame.picture.file)))
+        label_map = outcome.label(predictor, frame.pixels, str(frame.picture.file))
+        seen.append(frame.picture)
+        return Labelled(frame, label_map)
 
     def write(labelled: Labelled) -> None:
         (picture, pixels), label_map = labelled
@@ -75,12 +82,13 @@ def predict_images(cfg: DictConfig, engine: Engine, folder: Path) -> Outcome:
             if isinstance(result, Failure):
                 outcome.failures.append(result.reason)
     except Interrupted as stop:
-        raise Interrupted(
-            f"{stop} after {len(written)} of {len(pictures)} images, which are in {folder}", stop.status
-        ) from None
+        place = f", which are in {folder}" if folder.is_dir() else ""
+        raise Interrupted(f"{stop} after {len(written)} of {len(pictures)} images{place}", stop.status) from None
     outcome.sizes.update(written.values())
     if isinstance(writer, CityscapesWriter):
         writer.check(written)
+    if looker and seen:
+        write_order(folder.parent, seen, looker)
     return outcome
 
 

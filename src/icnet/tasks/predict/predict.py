@@ -44,11 +44,12 @@ def predict(cfg: DictConfig) -> None:
     write_results(folder, "predict", cfg.name, summarize(outcome), protocol, time.monotonic() - begin)
     skipped = f", {outcome.skipped_frames} skipped for newer ones" if outcome.skipped_frames else ""
     speed = f"{outcome.images} {outcome.unit} predicted, {outcome.fps:.1f} fps{skipped}"
-    log.info("%s; results: %s", speed, folder / "predictions")
+    place = folder / ("order.html" if cfg.task.order else "predictions")
+    log.info("%s; results: %s", speed, place)
     if outcome.failures:
         for failure in outcome.failures:
             log.error("failed: %s", failure)
-        raise DataError(count_failures(outcome, folder / "predictions", cfg.task.format))
+        raise DataError(count_failures(outcome, place, cfg.task.format))
     if outcome.error:
         raise outcome.error
 
@@ -58,13 +59,20 @@ def check_task(cfg: DictConfig) -> None:
     if cfg.source in (None, ""):
         raise ConfigError(f"no source is given: add source={SOURCES}")
     cfg.source = str(cfg.source)  # a file of settings may say 0
+    if cfg.task.outputs is None:
+        cfg.task.outputs = [] if cfg.task.order else list(OUTPUTS)
     if not 0 < cfg.task.timeout_s <= _LONGEST_S:
         raise ConfigError(f"task.timeout_s is {cfg.task.timeout_s}: seconds, up to {_LONGEST_S}")
     unknown = [output for output in cfg.task.outputs if output not in OUTPUTS]
-    if unknown or not (cfg.task.outputs or is_video(cfg.source)):
+    if unknown or not (cfg.task.outputs or cfg.task.order or is_video(cfg.source)):
         raise ConfigError(f"task.outputs is {list(cfg.task.outputs)}: choose from {', '.join(OUTPUTS)}")
     if cfg.task.format not in FORMATS:
         raise ConfigError(f"task.format is {cfg.task.format!r}: cityscapes, or leave it out")
+    if cfg.task.order and is_video(cfg.source):
+        raise ConfigError(
+            f"task.order=true takes images, and source={hide_login(cfg.source)} is a video: write its frames into a folder, "
+            "e.g. with ffmpeg -i VIDEO -vf fps=1 DIR/%06d.jpg"
+        )
     if cfg.task.format and is_video(cfg.source):
         raise ConfigError(f"task.format={cfg.task.format} takes images, and source={hide_login(cfg.source)} is a video")
 
@@ -102,13 +110,14 @@ def describe_outputs(cfg: DictConfig) -> list[str]:
     """What was written of each image, or of the video."""
     if is_video(cfg.source):
         return [*(output for output in cfg.task.outputs if output == "labels"), cfg.task.video]
-    return [cfg.task.format] if cfg.task.format else list(cfg.task.outputs)
+    outputs = [cfg.task.format] if cfg.task.format else list(cfg.task.outputs)
+    return [*outputs, *(["order.list"] if cfg.task.order else [])]
 
 
-def count_failures(outcome: Outcome, folder: Path, benchmark: str | None) -> str:
+def count_failures(outcome: Outcome, place: Path, benchmark: str | None) -> str:
     """The line that ends the run."""
     failed, images = len(outcome.failures), outcome.images
-    others = f"; what was predicted is in {folder}" if images else ""
+    others = f"; what was predicted is in {place}" if images else ""
     incomplete = f"; the submission to {benchmark} is incomplete" if benchmark else ""
     listed = "listed above, in run.log and in results.json"
     return f"{failed} of {failed + images} images failed, {listed}{others}{incomplete}"

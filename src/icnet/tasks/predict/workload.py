@@ -7,7 +7,7 @@ import sys
 import time
 from array import array
 from collections import Counter
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -16,7 +16,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from icnet.data.images import Pixels
 from icnet.errors import DataError
-from icnet.predict import Predictor
 from icnet.training.evaluation import is_out_of_memory
 
 log = logging.getLogger(__name__)
@@ -49,11 +48,11 @@ class Outcome:
         """How many were predicted and written."""
         return self.sizes.total()
 
-    def label(self, predictor: Predictor, frame: Pixels, title: str) -> Pixels:
+    def label(self, predict: Callable[[Pixels], Pixels], frame: Pixels, title: str) -> Pixels:
         """The label map of a frame of `title`; its time is taken down. DataError where it is too small or too large."""
         begin = time.perf_counter()
         try:
-            label_map = predictor(frame)
+            label_map = predict(frame)
         except DataError as error:
             raise DataError(f"{title}: {error}") from error
         except RuntimeError as error:

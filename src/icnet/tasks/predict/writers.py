@@ -36,8 +36,8 @@ class PictureWriter:
 
     def write(self, picture: Picture, image: Pixels, label_map: Pixels) -> None:
         target = self.folder / picture.name
-        target.parent.mkdir(parents=True, exist_ok=True)
         for output in self.outputs:
+            target.parent.mkdir(parents=True, exist_ok=True)
             write_image(target.with_name(f"{target.name}_{output}.png"), self._draw(output, image, label_map))
 
     def _draw(self, output: str, image: Pixels, label_map: Pixels) -> Pixels:
