@@ -117,19 +117,12 @@ def test_what_is_left_out_is_said(tmp_path: Path) -> None:
     assert notes[3] == f"1 images are in no file of the tool and are left out, first {tmp_path}/z.jpg"
 
 
-def test_what_is_no_area_is_counted_by_its_kind(tmp_path: Path) -> None:
-    point = trees.cvat_shape("points", "car", points="5,5")
-    line = trees.cvat_shape("polyline", "lane", points="1,1;9,9")
-    images = {trees.photo(tmp_path / f"images/{name}.jpg"): [point, line, point] for name in "ab"}
-    trees.cvat_file(tmp_path / "annotations.xml", images)
-    first, second, *_ = Cvat(tmp_path).survey("train").notes
-    assert first == "train: left out, since they are no areas: points (4), polyline (2)"
-    assert second.startswith("train: 2 frames have no shape")
-    content = trees.coco_content([trees.photo(tmp_path / "coco/a.jpg")])
+def test_boxes_of_coco_are_no_areas_and_counted(tmp_path: Path) -> None:
+    content = trees.coco_content([trees.photo(tmp_path / "a.jpg")])
     content["annotations"][0]["segmentation"] = []
     del content["annotations"][1]["segmentation"]
-    trees.dump(tmp_path / "coco/labels.json", content)
-    assert "no areas: box (2)" in Coco(tmp_path / "coco").survey("train").notes[0]
+    trees.dump(tmp_path / "labels.json", content)
+    assert "no areas: box (2)" in Coco(tmp_path).survey("train").notes[0]
 
 
 def test_a_frame_that_two_files_name_is_said_with_both(tmp_path: Path) -> None:
