@@ -59,6 +59,7 @@ def measure(folder: Path, root: Path, *overrides: str) -> dict[str, Any]:
     return run_plain(folder, root, *BENCHMARK, *overrides)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_formats")
 def test_engines_exits_sizes_and_batches_are_measured_each(
     tmp_path: Path, streets: Path, checkpoint: Path, programs: dict[str, Path], capsys: pytest.CaptureFixture[str]
