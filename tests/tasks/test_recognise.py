@@ -189,26 +189,27 @@ def test_files_of_a_tool_beside_images_without_labels_are_taken_for_what_they_ar
     assert found["notes"]["other data= fits"] == [f"{tmp_path} is what data=labelme reads: it has {LABELME}"]
 
 
-def test_folders_that_were_swapped_are_named(tmp_path: Path) -> None:
+def prepare_swapped(root: Path, suffix: str) -> list[str]:
+    """What task=prepare says of photographs in labels/ and label maps in images/."""
+    (root / "images/train").mkdir(parents=True)
     for name in trees.TRAIN:
-        trees.photo(tmp_path / f"labels/train/{name}.png")
-        (tmp_path / "images/train").mkdir(parents=True, exist_ok=True)
-        write_image(tmp_path / f"images/train/{name}.png", trees.expected())
+        trees.photo(root / f"labels/train/{name}{suffix}")
+        write_image(root / f"images/train/{name}.png", trees.expected())
     with pytest.raises(DataError, match="images and labels swapped"):
-        run_task(compose_run(["task=prepare", "data=folder", f"data.root={tmp_path}"], tmp_path / "run"))
-    (said,) = json.loads((tmp_path / "run/prepare.json").read_text())["must_mend"]["images and labels swapped"]
+        run_task(compose_run(["task=prepare", "data=folder", f"data.root={root}"], root / "run"))
+    said: list[str] = json.loads((root / "run/prepare.json").read_text())["must_mend"]["images and labels swapped"]
+    return said
+
+
+def test_folders_that_were_swapped_are_named(tmp_path: Path) -> None:
+    (said,) = prepare_swapped(tmp_path, ".png")
     assert "labels/train/a_000.png looks like a photograph" in said
     assert "images/train/a_000.png has 3 colours alone: swap the folders" in said
 
 
 def test_folders_that_were_swapped_are_named_also_where_their_files_do_not_fit(tmp_path: Path) -> None:
     """Photographs are JPEG, so that no label is found for any of the masks."""
-    for name in trees.TRAIN:
-        trees.photo(tmp_path / f"labels/train/{name}.jpg")
-        (tmp_path / "images/train").mkdir(parents=True, exist_ok=True)
-        write_image(tmp_path / f"images/train/{name}.png", trees.expected())
-    with pytest.raises(DataError, match="images and labels swapped"):
-        run_task(compose_run(["task=prepare", "data=folder", f"data.root={tmp_path}"], tmp_path / "run"))
+    assert prepare_swapped(tmp_path, ".jpg")
 
 
 def test_points_are_told_to_be_no_areas(prepare: Prepare, tmp_path: Path) -> None:

@@ -120,6 +120,7 @@ def usual_names(label: Path) -> list[Path]:
 
 
 def first_that_exists(image: Path, candidates: list[Path]) -> Path:
+    """The label of an image; MissingLabel names the first place where it was looked for."""
     for candidate in candidates:
         if candidate.is_file():
             return candidate

@@ -139,15 +139,8 @@ class SegmentationDataModule(ResumableDataModule):
         self.layout = layout(self.root)
         self.augment = augment(crop_size)
         self.batch_size, self.num_workers = batch_size, num_workers
-        self.division = Division(
-            split_names(train_split),
-            split_names(val_split),
-            val_fraction,
-            group,
-            split_names(holdout or []),
-            folds,
-            fold,
-        )
+        train, val, aside = map(split_names, (train_split, val_split, holdout or []))
+        self.division = Division(train, val, val_fraction, group, aside, folds, fold)
         self.train_share, self.seed = train_share, seed
         self.split = None if split is None else split_names(split)
         _check_reading(sampler, bit_depth, table)
