@@ -81,7 +81,7 @@ def streets(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def write_checkpoint(path: Path, classes: ClassTable, seed: int = 0, trunk: TrunkSpec | None = None) -> Path:
     """A tiny network of random weights that sees every class somewhere, as training would save it."""
     torch.manual_seed(seed)
-    trunk = trunk or resnet18(width=0.125)
+    trunk = trunk or shallow_trunk()
     net = ICNet(trunk, len(classes), 16)
     torch.nn.init.normal_(net.classifier.weight)
     about = {
@@ -95,7 +95,7 @@ def write_checkpoint(path: Path, classes: ClassTable, seed: int = 0, trunk: Trun
 
 
 def shallow_trunk() -> TrunkSpec:
-    """One block a stage, for what takes long for each layer: compiling."""
+    """ResNet-18 with one block a stage: exporting and compiling take long for each layer."""
     spec = resnet18(width=0.125)
     return replace(spec, stages=tuple(stage[:1] for stage in spec.stages))
 
