@@ -81,7 +81,7 @@ def streets(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def write_checkpoint(path: Path, classes: ClassTable, seed: int = 0, trunk: TrunkSpec | None = None) -> Path:
     """A tiny network of random weights that sees every class somewhere, as training would save it."""
     torch.manual_seed(seed)
-    trunk = trunk or shallow_trunk()
+    trunk = trunk or resnet18(width=0.125)
     net = ICNet(trunk, len(classes), 16)
     torch.nn.init.normal_(net.classifier.weight)
     about = {

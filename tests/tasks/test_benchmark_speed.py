@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 import torch
 from omegaconf import OmegaConf
-from tests.conftest import PLAIN, compose_run, run_plain
+from tests.conftest import PLAIN, compose_run, run_plain, shallow_trunk, write_checkpoint
 from tests.report.shown import words_of
 
 from icnet.cli import run_task
+from icnet.data.labels import ClassTable
 from icnet.deploy import speed as clock
 from icnet.deploy.export import Order, write_file
 from icnet.deploy.memory import Load, measure_memory
@@ -162,8 +163,9 @@ def test_a_checkpoint_becomes_files_whose_command_exports_them(tmp_path: Path, s
 
 @pytest.mark.slow
 def test_what_is_compiled_or_made_on_the_fly_is_measured_with_its_memory(
-    tmp_path: Path, streets: Path, checkpoint: Path
+    tmp_path: Path, streets: Path, street_classes: ClassTable
 ) -> None:
+    checkpoint = write_checkpoint(tmp_path / "shallow.ckpt", street_classes, trunk=shallow_trunk())
     settings = ("task.what=speed", f"ckpt={checkpoint}", "task.exits=[sub124]", "task.sizes=[[64,128]]")
     metrics = measure(tmp_path, streets, *settings)["metrics"]
     made = {{"onnx": "onnxruntime", "openvino": "openvino", "torch": "torch_export"}[name] for name in choose_formats()}

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 from omegaconf import OmegaConf
-from tests.conftest import PLAIN, Run, compose_run, run_plain, shallow_trunk, write_checkpoint
+from tests.conftest import PLAIN, Run, compose_run, run_plain, write_checkpoint
 from tests.kill_and_resume import start, wait_for_first_row
 from tests.report.shown import words_of
 from tests.tasks.test_resume import killed_after, same, state_of
@@ -180,7 +180,7 @@ def test_each_round_is_cut_fine_tuned_and_judged_and_the_last_is_the_result(comp
         assert metrics["full"][name] > metrics["rounds"][0][name] > metrics["rounds"][1][name]
     assert metrics["miou"] == metrics["rounds"][1]["miou"] == read_metrics(compressed / "rounds" / "0.5")["miou"]
     best = load_checkpoint(compressed / "checkpoints" / "best.ckpt")
-    assert best.architecture == ICNet(shallow_trunk(0.0625), 10, 8).architecture
+    assert best.architecture == ICNet(resnet18(width=0.0625), 10, 8).architecture
     groups = [group.name for group in find_groups(load_checkpoint(checkpoint))]
     assert [layer["group"] for layer in metrics["sensitivity"]] == groups
     assert all(layer["drop"] <= 1 for layer in metrics["sensitivity"])
