@@ -94,9 +94,9 @@ def write_checkpoint(path: Path, classes: ClassTable, seed: int = 0, trunk: Trun
     return path
 
 
-def shallow_trunk(width: float = 0.125) -> TrunkSpec:
-    """ResNet-18 with one block a stage: exporting and compiling take long for each layer."""
-    spec = resnet18(width)
+def shallow_trunk() -> TrunkSpec:
+    """One block a stage, for what takes long for each layer: compiling."""
+    spec = resnet18(width=0.125)
     return replace(spec, stages=tuple(stage[:1] for stage in spec.stages))
 
 

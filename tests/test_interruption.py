@@ -72,16 +72,17 @@ EVALUATE = ("task=evaluate", "ckpt={ckpt}", "data.root={data}", "data.prepare=nu
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks into /proc")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize(
-    ("settings", "begun", "number"),
+    ("settings", "begun"),
     [
-        (EVALUATE, None, signal.SIGINT),
-        (EVALUATE, "Evaluating 60 frames", signal.SIGTERM),
-        ((*EVALUATE, "trainer.devices=2", "strategy=ddp"), "Evaluating 60 frames", signal.SIGINT),
-        ((*SETTINGS, "data.root={data}", "trainer.max_steps=1", "data.num_workers=0"), "step 1: val/", signal.SIGTERM),
-        (("task=predict", "ckpt={ckpt}", "source={data}"), "images of", signal.SIGINT),
-        (("task=prepare", "data.root={data}", "data.prepare=null"), "", signal.SIGTERM),
-        (("task=benchmark", "data=cityscapes", "data.root={data}", "task.samples=100000"), "Measuring", signal.SIGINT),
+        (EVALUATE, None),
+        (EVALUATE, "Evaluating 60 frames"),
+        ((*EVALUATE, "trainer.devices=2", "strategy=ddp"), "Evaluating 60 frames"),
+        ((*SETTINGS, "data.root={data}", "trainer.max_steps=1", "data.num_workers=0"), "step 1: val/"),
+        (("task=predict", "ckpt={ckpt}", "source={data}"), "images of"),
+        (("task=prepare", "data.root={data}", "data.prepare=null"), ""),
+        (("task=benchmark", "data=cityscapes", "data.root={data}", "task.samples=100000"), "Measuring"),
     ],
     ids=["start", "evaluate", "evaluate on two", "score", "predict", "prepare", "benchmark"],
 )

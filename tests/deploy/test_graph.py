@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tests.conftest import shallow_trunk
 from torch import Tensor, nn
 
 from icnet.deploy.graph import FrameProgram, trace
@@ -12,7 +11,7 @@ from icnet.model.icnet import STAGES, ICNet
 from icnet.model.preprocess import Normalize
 from icnet.model.trunk import TrunkSpec
 from icnet.model.trunks.efficientnet_lite import efficientnet_lite
-from icnet.model.trunks.resnet import resnet50
+from icnet.model.trunks.resnet import resnet18, resnet50
 
 SIZES = [(32, 32), (33, 33), (33, 65), (47, 61), (64, 64), (91, 90), (97, 161), (128, 256), (200, 131), (129, 257)]
 
@@ -20,7 +19,7 @@ SIZES = [(32, 32), (33, 33), (33, 65), (47, 61), (64, 64), (91, 90), (97, 161), 
 def make_net(align_corners: bool = False, trunk: TrunkSpec | None = None, fusion: str = "cff") -> ICNet:
     """Random weights, and batch norms that have seen something."""
     torch.manual_seed(0)
-    net = ICNet(trunk or shallow_trunk(), 5, 16, align_corners, fusion=fusion).eval()
+    net = ICNet(trunk or resnet18(width=0.125), 5, 16, align_corners, fusion=fusion).eval()
     for module in net.modules():
         if isinstance(module, nn.BatchNorm2d):
             nn.init.normal_(module.running_mean, std=0.2)

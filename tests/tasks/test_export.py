@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tests.conftest import compose_run, shallow_trunk
+from tests.conftest import compose_run
 from tests.conftest import run_plain as run
 from tests.deploy.test_graph import SIZES, make_frames, make_net
 
@@ -25,6 +25,7 @@ from icnet.model.icnet import ICNet
 from icnet.model.preprocess import Normalize
 from icnet.model.trunk import TrunkSpec
 from icnet.model.trunks.efficientnet_lite import efficientnet_lite
+from icnet.model.trunks.resnet import resnet18
 from icnet.predict import Predictor
 from icnet.tasks.export.certificate import Certificate
 from icnet.weights.checkpoint import read_source
@@ -233,8 +234,7 @@ def save(net: ICNet, path: Path, classes: ClassTable) -> Path:
 @pytest.mark.parametrize(
     ("format", "align_corners", "trunk"),
     [
-        ("onnx", False, shallow_trunk()),
-        *[(format, True, shallow_trunk()) for format in ("onnx", "openvino", "torch")],
+        *[(format, corners, resnet18(0.125)) for format in ("onnx", "openvino", "torch") for corners in (False, True)],
         ("onnx", False, efficientnet_lite(0.125, 0.25)),
     ],
 )
