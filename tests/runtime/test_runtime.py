@@ -297,7 +297,12 @@ def test_memory_is_used_rightly_whatever_the_frames_are(
         data[place] ^= 0x55
         path.with_name(f"damaged_{i}{path.suffix}").write_bytes(data[:place] if i % 2 else data)
     model = export(checkpoint, tmp_path / "file", (48, 91))
-    sanitizers = {"TBB_ENABLE_SANITIZERS": "1"}  # else OpenVINO's TBB opens a library in a way that they refuse
+    # An observer that OpenVINO ends while a thread of TBB is still leaving (3 of 120 runs); no other leak is let pass.
+    (tmp_path / "theirs").write_text("leak:tbb::detail::r1::observe\n")
+    sanitizers = {
+        "TBB_ENABLE_SANITIZERS": "1",  # else OpenVINO's TBB opens a library in a way that they refuse
+        "LSAN_OPTIONS": f"suppressions={tmp_path / 'theirs'}:print_suppressions=0",
+    }
     done = run(program, model, tmp_path / "in", tmp_path / "out", status=1, env=sanitizers)
     assert done.stdout, done.stderr[-3000:]
     assert json.loads(done.stdout)["failed"] > len(whole)
