@@ -16,7 +16,7 @@ from icnet.model.prune import Group, choose_largest, cut, find_groups, measure_f
 from icnet.model.trunk import TrunkSpec
 from icnet.model.trunks.efficientnet_lite import efficientnet_lite
 from icnet.model.trunks.resnet import ResNet, ResNetSpec, resnet18, resnet34, resnet50, resnet101
-from icnet.model.work import count_macs, count_weights
+from icnet.model.work import count_exit_macs, count_macs, count_weights
 
 Maker = Callable[..., ResNetSpec]
 MAKERS: list[Maker] = [resnet18, resnet34, resnet50, resnet101]
@@ -128,6 +128,7 @@ def test_half_of_the_full_width_is_the_network_that_the_authors_deployed() -> No
     assert half.architecture == deployed.architecture
     assert [count_weights(net.exit_at("sub124")) for net in (full, half)] == [26_677_395, 6_671_443]
     assert count_macs(half, (1025, 2049)) == 29_571_574_848  # 29.81 G with the classifier after the resize
+    assert count_exit_macs(half.architecture, "sub124", (1025, 2049)) == 29_571_574_848
 
 
 def test_a_network_of_half_width_takes_the_weights_of_a_halved_one() -> None:

@@ -16,10 +16,9 @@ from icnet.data.labels import ClassTable
 from icnet.engines.engine import Card
 from icnet.engines.facts import Facts
 from icnet.errors import ConfigError, DataError, WeightsError
-from icnet.model.icnet import ICNet
 from icnet.model.layers import Resize
 from icnet.model.preprocess import WHOLE_DEPTH
-from icnet.model.work import count_macs
+from icnet.model.work import count_exit_macs
 
 # The file of each format in this folder, which has `open_file(path, autocast) -> Opened`; and the package it needs
 FORMATS = {".onnx": ("onnx", "onnxruntime"), ".xml": ("openvino", "openvino"), ".pt2": ("program", "torch")}
@@ -113,7 +112,7 @@ class ExportedEngine:
         return Resize(self.card.align_corners)(self._read(frames), frames.shape[1:3]).to(frames.device)
 
     def count_macs(self, size: tuple[int, int]) -> int:
-        return count_macs(ICNet.from_spec(self.facts.architecture).exit_at(self.card.exit), self.card.size or size)
+        return count_exit_macs(self.facts.architecture, self.card.exit, self.card.size or size)
 
     def _read(self, frames: Tensor) -> Tensor:
         """What the file gives, at its own size."""

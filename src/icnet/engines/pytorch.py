@@ -14,7 +14,7 @@ from icnet.errors import ConfigError
 from icnet.model.icnet import STAGES, WHOLE, ICNet
 from icnet.model.label_map import to_label_map
 from icnet.model.preprocess import Normalize
-from icnet.model.work import count_macs, count_parameters
+from icnet.model.work import count_exit_macs, count_parameters
 
 
 class Look(NamedTuple):
@@ -101,7 +101,7 @@ class TorchEngine:
         return Look(label_maps, logits, sub4.float().mean(dim=(2, 3)))
 
     def count_macs(self, size: tuple[int, int]) -> int:
-        return count_macs(self.net, size)
+        return count_exit_macs(self._whole.architecture, self.card.exit, size)
 
     def _score(self, frames: Tensor) -> Tensor:
         """Coarse logits, at the stride of the exit."""

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import copy
+import functools
+import json
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
+
+from icnet.model.icnet import ICNet
 
 
 def count_parameters(net: nn.Module) -> int:
@@ -26,3 +32,15 @@ def count_macs(net: nn.Module, size: tuple[int, int]) -> int:
     with counter, torch.no_grad():
         meta(torch.empty(1, 3, *size, device="meta"))
     return int(counter.get_total_flops()) // 2
+
+
+def count_exit_macs(architecture: Mapping[str, Any], exit: str, size: tuple[int, int]) -> int:
+    """`count_macs` of the network that `architecture` describes, as far as an exit; equal questions are answered once."""
+    return _count_exit_macs(json.dumps(architecture), exit, size)
+
+
+@functools.cache
+def _count_exit_macs(architecture: str, exit: str, size: tuple[int, int]) -> int:
+    with torch.device("meta"):
+        net = ICNet.from_spec(json.loads(architecture))
+    return count_macs(net.exit_at(exit), size)
