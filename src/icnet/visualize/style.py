@@ -9,7 +9,6 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from icnet.data.images import Pixels
@@ -19,13 +18,11 @@ INK, SOFT, FAINT = "#1f2933", "#616e7c", "#e4e7eb"
 ORANGE, GREEN, BLUE, VERMILION, PURPLE, SKY = "#e69f00", "#009e73", "#0072b2", "#d55e00", "#cc79a7", "#56b4e9"
 BLUES = LinearSegmentedColormap.from_list("icnet", ["#ffffff", "#b9dbee", "#4a9fd0", "#0072b2", "#003a5c"])
 DPI = 160
-_MARGIN = 0.14  # inches around everything
 
 
 def new_axes(width: float, height: float, title: str) -> tuple[Figure, Axes]:
     """A white figure of (width, height) inches with one pair of axes and its title at the left."""
-    layout = ConstrainedLayoutEngine(w_pad=_MARGIN, h_pad=_MARGIN)
-    figure = Figure(figsize=(width, height), dpi=DPI, facecolor="white", layout=layout)
+    figure = Figure(figsize=(width, height), dpi=DPI, facecolor="white", layout="constrained")
     axes = figure.add_subplot()
     axes.set_title(title, loc="left", fontsize=12, fontweight="bold", color=INK, pad=12)
     axes.spines[:].set_visible(False)
@@ -66,6 +63,6 @@ def render_figure(figure: Figure, dpi: int = DPI // 2) -> Pixels:
 
 
 def save_figure(figure: Figure, path: Path) -> None:
-    """Write the figure as PNG, making its folder."""
+    """Write the figure as PNG, cut to what is drawn, making its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=DPI, facecolor="white")
+    figure.savefig(path, dpi=DPI, facecolor="white", bbox_inches="tight", pad_inches=0.12)
